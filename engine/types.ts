@@ -1,0 +1,127 @@
+/**
+ * The words of the engine: what history is made of, as values. Everything that crosses from the engine to the
+ * mount, the commands and (later) replication is declared here. Numbers that identify are bigint.
+ */
+import type { FileId, Lsn, Txid } from '../native/types.js';
+
+export type { Caller, DirectoryEntry, FileId, Lsn, LogState, Plan, RecoveryReport, Txid } from '../native/types.js';
+
+/** Attributes of a file, decoded (FORMAT: 80 bytes). Times in ns since the epoch. */
+export interface Attributes {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly nlink: number;
+  readonly rdev: bigint;
+  readonly size: bigint;
+  readonly blocks: bigint;
+  readonly atimeNs: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+}
+
+/** A transaction that has ended. */
+export interface Transaction {
+  readonly txid: Txid;
+  readonly timeNs: bigint;
+  readonly uid: number;
+  readonly gid: number;
+  readonly pid: number;
+  readonly command: string;
+  readonly reason: string;
+  readonly external: boolean;
+  readonly recovered: boolean;
+}
+
+/** An entry of a directory as of a snapshot. */
+export interface ResolvedEntry {
+  readonly name: Buffer;
+  readonly file: FileId;
+  /** mode & S_IFMT */
+  readonly type: number;
+}
+
+/** What happened to a file in a transaction. */
+export type ChangeKind =
+  | 'create' | 'write' | 'truncate' | 'attributes' | 'xattr' | 'rename' | 'link' | 'delete' | 'mkdir' | 'rmdir' | 'symlink' | 'mknod' | 'external';
+
+/** One line of `tidemark log`. */
+export interface Change {
+  readonly txid: Txid;
+  readonly timeNs: bigint;
+  readonly kind: ChangeKind;
+  /** From the volume's root, with a leading slash; after the change (before it for deletes). */
+  readonly path: Buffer;
+  /** For renames: where it came from. */
+  readonly from?: Buffer;
+  readonly file: FileId;
+  /** Size in bytes at the end of the transaction; undefined for deletes and directories. */
+  readonly size?: bigint;
+  readonly uid: number;
+  readonly pid: number;
+  readonly command: string;
+  readonly external: boolean;
+}
+
+export interface LogQuery {
+  /** From the root, with a leading slash. */
+  readonly path: Buffer;
+  readonly sinceNs?: bigint;
+  readonly untilNs?: bigint;
+  readonly limit?: number;
+}
+
+export interface Pin {
+  readonly name: string;
+  readonly txid: Txid;
+  readonly timeNs: bigint;
+  readonly madeAtNs: bigint;
+}
+
+/** A difference between two snapshots of a directory. */
+export interface Difference {
+  readonly kind: 'added' | 'removed' | 'changed' | 'renamed' | 'attributes';
+  readonly path: Buffer;
+  readonly from?: Buffer;
+  readonly type: number;
+  readonly sizeBefore?: bigint;
+  readonly sizeAfter?: bigint;
+}
+
+/** A fault that verify found, with what to do. */
+export interface Fault {
+  readonly where: string;
+  readonly what: string;
+  readonly remedy: string;
+}
+
+export interface VerifyReport {
+  readonly segments: number;
+  readonly records: number;
+  readonly transactions: number;
+  readonly objects: number;
+  readonly files: number;
+  readonly faults: readonly Fault[];
+}
+
+export interface VolumeStatus {
+  readonly id: string;
+  readonly txid: Txid;
+  readonly lastTimeNs: bigint;
+  /** Oldest moment that can be read, ns. */
+  readonly oldestNs: bigint;
+  readonly transactions: number;
+  /** Bytes of the live tree as the file system counts them (statfs is not used: du of the tree would be slow; undefined until counted). */
+  readonly liveBytes?: bigint;
+  /** Bytes of log, index and objects. */
+  readonly historyBytes: bigint;
+  /** Bytes of log the index has not read yet. */
+  readonly indexLagBytes: bigint;
+  readonly externalTransactions: number;
+}
+
+/** Where a snapshot query stands: the index had read the log up to `readUpTo`. */
+export interface SnapshotView {
+  readonly snapshot: Txid;
+  readonly readUpTo: Lsn;
+}

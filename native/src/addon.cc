@@ -1,0 +1,117 @@
+#include "addon.h"
+
+#include <errno.h>
+
+#include "crc32c.h"
+
+namespace tidemark {
+namespace {
+
+struct ErrnoName {
+  int number;
+  const char* name;
+};
+
+constexpr ErrnoName kNames[] = {
+    {EPERM, "EPERM"},     {ENOENT, "ENOENT"},       {EINTR, "EINTR"},         {EIO, "EIO"},         {ENXIO, "ENXIO"},   {EBADF, "EBADF"},
+    {EAGAIN, "EAGAIN"},   {ENOMEM, "ENOMEM"},       {EACCES, "EACCES"},       {EBUSY, "EBUSY"},     {EEXIST, "EEXIST"}, {EXDEV, "EXDEV"},
+    {ENODEV, "ENODEV"},   {ENOTDIR, "ENOTDIR"},     {EISDIR, "EISDIR"},       {EINVAL, "EINVAL"},   {ENFILE, "ENFILE"}, {EMFILE, "EMFILE"},
+    {EFBIG, "EFBIG"},     {ENOSPC, "ENOSPC"},       {EROFS, "EROFS"},         {EMLINK, "EMLINK"},   {ERANGE, "ERANGE"}, {ENAMETOOLONG, "ENAMETOOLONG"},
+    {ENOSYS, "ENOSYS"},   {ENOTEMPTY, "ENOTEMPTY"}, {ELOOP, "ELOOP"},         {ENODATA, "ENODATA"}, {ESTALE, "ESTALE"}, {EOPNOTSUPP, "EOPNOTSUPP"},
+    {EDQUOT, "EDQUOT"},   {ENOTCONN, "ENOTCONN"},   {EPROTO, "EPROTO"},       {kFormatError, "EFORMAT"}, {kLockedError, "ELOCKED"},
+};
+
+class Background : public Napi::AsyncWorker {
+ public:
+  Background(Napi::Env env, std::string what, std::function<int()> work, std::function<Napi::Value(Napi::Env)> result)
+      : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)), what_(std::move(what)), work_(std::move(work)), result_(std::move(result)) {}
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override { error_ = work_(); }
+  void OnOK() override {
+    Napi::HandleScope scope(Env());
+    if (error_ != 0) deferred_.Reject(errnoError(Env(), error_, what_).Value());
+    else deferred_.Resolve(result_ ? result_(Env()) : Env().Undefined());
+  }
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  std::string what_;
+  std::function<int()> work_;
+  std::function<Napi::Value(Napi::Env)> result_;
+  int error_ = 0;
+};
+
+Napi::Value checksum(const Napi::CallbackInfo& info) {
+  const auto bytes = info[0].As<Napi::Uint8Array>();
+  const uint32_t seed = info.Length() > 1 && info[1].IsNumber() ? info[1].As<Napi::Number>().Uint32Value() : 0;
+  return Napi::Number::New(info.Env(), crc32c(bytes.Data(), bytes.ByteLength(), seed));
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports.Set("openVolume", Napi::Function::New(env, openVolume, "openVolume"));
+  exports.Set("crc32c", Napi::Function::New(env, checksum, "crc32c"));
+  exports.Set("files", makeFileCalls(env));
+  return exports;
+}
+
+}  // namespace
+
+const char* errnoName(int error) {
+  for (const ErrnoName& entry : kNames)
+    if (entry.number == error) return entry.name;
+  return "EIO";
+}
+
+int errnoOf(const std::string& name) {
+  for (const ErrnoName& entry : kNames)
+    if (name == entry.name) return entry.number;
+  return EIO;
+}
+
+Napi::Error errnoError(Napi::Env env, int error, const std::string& what) {
+  const char* reason = error == kLockedError ? "another process has it open" : error == kFormatError ? "its format is not known to this version" : strerror(error);
+  Napi::Error made = Napi::Error::New(env, what + ": " + reason);
+  made.Set("code", Napi::String::New(env, errnoName(error)));
+  return made;
+}
+
+Napi::BigInt fromFileId(Napi::Env env, FileId id) {
+  const uint64_t words[2] = {id.inode, id.generation};
+  return Napi::BigInt::New(env, 0, id.generation != 0 ? 2 : 1, words);
+}
+
+FileId toFileId(const Napi::Value& value) {
+  uint64_t words[2] = {0, 0};
+  if (!value.IsBigInt()) return {};
+  int sign = 0;
+  size_t count = 2;
+  value.As<Napi::BigInt>().ToWords(&sign, &count, words);
+  return {words[0], count > 1 ? static_cast<uint32_t>(words[1]) : 0};
+}
+
+uint64_t toU64(const Napi::Value& value) {
+  if (value.IsNumber()) return static_cast<uint64_t>(value.As<Napi::Number>().Int64Value());
+  if (!value.IsBigInt()) return 0;
+  bool lossless;
+  return value.As<Napi::BigInt>().Uint64Value(&lossless);
+}
+
+std::string toBytes(const Napi::Value& value) {
+  if (!value.IsTypedArray()) return {};
+  const auto bytes = value.As<Napi::Uint8Array>();
+  return std::string(reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength());
+}
+
+Napi::Promise inBackground(Napi::Env env, const std::string& what, std::function<int()> work, std::function<Napi::Value(Napi::Env)> result) {
+  auto* worker = new Background(env, what, std::move(work), std::move(result));
+  const Napi::Promise promise = worker->promise();
+  worker->Queue();
+  return promise;
+}
+
+}  // namespace tidemark
+
+static Napi::Object initAddon(Napi::Env env, Napi::Object exports) { return tidemark::init(env, exports); }
+NODE_API_MODULE(tidemark, initAddon)

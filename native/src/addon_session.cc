@@ -1,0 +1,276 @@
+#include "addon_session.h"
+
+#include <algorithm>
+
+namespace tidemark {
+namespace {
+
+constexpr const char* kOperationNames[Session::kOperations] = {
+    nullptr,       "lookup",    "forget",  "getattr", "setattr",  "readlink",    "symlink",   nullptr,   "mknod",       "mkdir",    "unlink",      "rmdir",   "rename",
+    "link",        "open",      "read",    "write",   "statfs",   "release",     nullptr,     "fsync",   "setxattr",    "getxattr", "listxattr",   "removexattr", "flush",
+    "init",        "opendir",   "readdir", "releasedir", "fsyncdir", "getlk",    "setlk",     "setlkw",  "access",      "create",   "interrupt",   "bmap",    "destroy",
+    "ioctl",       "poll",      "notify-reply", "batch-forget", "fallocate", "readdirplus", "rename2", "lseek",  "copy-file-range", nullptr, nullptr, "syncfs", "tmpfile", "statx",
+};
+
+const char* requestName(SnapshotOperation operation) {
+  switch (operation) {
+    case SnapshotOperation::kRoot: return "root";
+    case SnapshotOperation::kLookup: return "lookup";
+    case SnapshotOperation::kGetattr: return "getattr";
+    case SnapshotOperation::kReadlink: return "readlink";
+    case SnapshotOperation::kList: return "list";
+    case SnapshotOperation::kOpen: return "open";
+    case SnapshotOperation::kReplan: return "replan";
+    case SnapshotOperation::kGetxattr: return "getxattr";
+    case SnapshotOperation::kListxattr: return "listxattr";
+    default: return "forget";
+  }
+}
+
+bool toNode(const Napi::Object& from, SnapshotNode* node) {
+  node->node = toU64(from.Get("node"));
+  node->ino = toU64(from.Get("ino"));
+  const std::string attributes = toBytes(from.Get("attributes"));
+  if (attributes.size() != sizeof(PackedAttributes)) return false;
+  memcpy(&node->attributes, attributes.data(), attributes.size());
+  node->timeoutMs = from.Get("timeoutMs").As<Napi::Number>().Uint32Value();
+  return true;
+}
+
+}  // namespace
+
+Napi::FunctionReference SessionWrap::constructor_;
+
+bool toPlan(const Napi::Value& value, Plan* plan, std::string* hint, bool* hasHint) {
+  if (!value.IsObject()) return false;
+  const auto object = value.As<Napi::Object>();
+  const Napi::Value pieces = object.Get("pieces");
+  if (!pieces.IsTypedArray()) return false;
+  const auto numbers = pieces.As<Napi::BigUint64Array>();
+  if (numbers.ElementLength() % 4 != 0) return false;
+  plan->file = toFileId(object.Get("file"));
+  plan->size = toU64(object.Get("size"));
+  plan->plannedAt = toU64(object.Get("plannedAt"));
+  const uint64_t* at = numbers.Data();
+  for (size_t i = 0; i < numbers.ElementLength(); i += 4) plan->pieces.push_back({at[i], at[i + 1], at[i + 2], at[i + 3]});
+  const Napi::Value path = object.Get("path");
+  *hasHint = path.IsTypedArray();
+  if (*hasHint) *hint = toBytes(path);
+  return true;
+}
+
+void SessionWrap::define(Napi::Env env) {
+  Napi::Function function = DefineClass(env, "Session",
+                                        {InstanceMethod("replyError", &SessionWrap::replyError), InstanceMethod("replyNode", &SessionWrap::replyNode),
+                                         InstanceMethod("replyData", &SessionWrap::replyData), InstanceMethod("replyListing", &SessionWrap::replyListing),
+                                         InstanceMethod("replyPlan", &SessionWrap::replyPlan), InstanceMethod("invalidateSnapshots", &SessionWrap::invalidateSnapshots),
+                                         InstanceMethod("invalidateFile", &SessionWrap::invalidateFile), InstanceMethod("state", &SessionWrap::state),
+                                         InstanceMethod("unmount", &SessionWrap::unmount)});
+  constructor_ = Napi::Persistent(function);
+  constructor_.SuppressDestruct();
+}
+
+SessionWrap::SessionWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SessionWrap>(info) {}
+
+SessionWrap::~SessionWrap() {
+  if (endWatcher_.joinable()) endWatcher_.join();
+}
+
+void SessionWrap::prepare(Napi::Env env, std::shared_ptr<Volume> volume, const Napi::Object& options) {
+  volume_ = std::move(volume);
+  SessionOptions made;
+  made.mountpoint = options.Get("mountpoint").ToString();
+  made.source = options.Get("source").ToString();
+  made.writeback = options.Get("writeback").ToBoolean();
+  made.intervalMs = std::max(10u, options.Get("intervalMs").As<Napi::Number>().Uint32Value());
+  made.snapshotsVisible = options.Get("snapshotsVisible").ToBoolean();
+  made.allowOther = options.Get("allowOther").ToBoolean();
+  onSnapshotRequest_ = Napi::Persistent(options.Get("onSnapshotRequest").As<Napi::Function>());
+  onEnd_ = Napi::Persistent(options.Get("onEnd").As<Napi::Function>());
+  if (options.Get("onAccessChanged").IsFunction()) onAccessChanged_ = Napi::Persistent(options.Get("onAccessChanged").As<Napi::Function>());
+  toJs_ = Napi::ThreadSafeFunction::New(env, onSnapshotRequest_.Value(), "tidemark snapshots", 0, 1);
+  session_ = std::make_unique<Session>(volume_.get(), std::move(made), this);
+}
+
+Napi::Promise SessionWrap::mount(Napi::Env env, std::shared_ptr<Volume> volume, const Napi::Object& options) {
+  Napi::Object object = constructor_.New({});
+  SessionWrap* wrap = Unwrap(object);
+  wrap->prepare(env, std::move(volume), options);
+  const std::string mountpoint = options.Get("mountpoint").ToString();
+  // Alive until the mount has ended, whether or not JavaScript still holds it.
+  wrap->Ref();
+  return inBackground(
+      env, "cannot mount at " + mountpoint,
+      [wrap] {
+        const int error = wrap->session_->start(&wrap->message_);
+        if (error == 0) wrap->watchEnd();
+        else wrap->toJs_.Release();
+        return error;
+      },
+      [wrap](Napi::Env) -> Napi::Value { return wrap->Value(); });
+}
+
+void SessionWrap::watchEnd() {
+  endWatcher_ = std::thread([this] {
+    session_->awaitEnd();
+    toJs_.BlockingCall([this](Napi::Env env, Napi::Function) {
+      onEnd_.Call({Napi::String::New(env, "unmounted")});
+      // The node tables and handles of JavaScript end here; requests can no longer come.
+      Unref();
+    });
+    toJs_.Release();
+  });
+}
+
+void SessionWrap::deliver(std::unique_ptr<SnapshotEvent> event) {
+  SnapshotEvent* raw = event.release();
+  const auto status = toJs_.NonBlockingCall(raw, [this](Napi::Env env, Napi::Function, SnapshotEvent* delivered) { callJs(env, delivered); });
+  if (status != napi_ok) {
+    const uint32_t id = raw->id;
+    delete raw;
+    if (id != 0) session_->snapshots().replyError(id, EIO);
+  }
+}
+
+Napi::Object SessionWrap::describe(Napi::Env env, const SnapshotEvent& event) const {
+  Napi::Object request = Napi::Object::New(env);
+  request.Set("op", requestName(event.operation));
+  request.Set("id", Napi::Number::New(env, event.id));
+  if (event.operation == SnapshotOperation::kForget) {
+    Napi::Array nodes = Napi::Array::New(env, event.nodes.size());
+    for (uint32_t i = 0; i < event.nodes.size(); i++) nodes.Set(i, Napi::Number::New(env, static_cast<double>(event.nodes[i])));
+    request.Set("nodes", nodes);
+    return request;
+  }
+  if (event.operation == SnapshotOperation::kRoot) request.Set("directory", fromFileId(env, event.directory));
+  else request.Set("node", Napi::Number::New(env, static_cast<double>(event.node)));
+  if (event.operation == SnapshotOperation::kLookup || event.operation == SnapshotOperation::kGetxattr) request.Set("name", fromBytes(env, event.name.data(), event.name.size()));
+  Napi::Object caller = Napi::Object::New(env);
+  caller.Set("uid", Napi::Number::New(env, event.uid));
+  caller.Set("gid", Napi::Number::New(env, event.gid));
+  caller.Set("pid", Napi::Number::New(env, event.pid));
+  request.Set("caller", caller);
+  return request;
+}
+
+void SessionWrap::callJs(Napi::Env env, SnapshotEvent* raw) {
+  std::unique_ptr<SnapshotEvent> event(raw);
+  if (env == nullptr) return;
+  Napi::HandleScope scope(env);
+  if (event->operation == SnapshotOperation::kAccessChanged) {
+    if (!onAccessChanged_.IsEmpty()) onAccessChanged_.Call({});
+    return;
+  }
+  if (event->operation == SnapshotOperation::kForget) {
+    session_->snapshots().keepForgotten(&event->nodes);
+    if (event->nodes.empty()) return;
+  }
+  onSnapshotRequest_.Call({describe(env, *event)});
+  // The handler answers its own faults; whatever still escapes must not leave the kernel waiting.
+  if (env.IsExceptionPending()) {
+    env.GetAndClearPendingException();
+    if (event->id != 0) session_->snapshots().replyError(event->id, EIO);
+  }
+}
+
+Napi::Value SessionWrap::replyError(const Napi::CallbackInfo& info) {
+  session_->snapshots().replyError(info[0].As<Napi::Number>().Uint32Value(), errnoOf(info[1].ToString()));
+  return info.Env().Undefined();
+}
+
+Napi::Value SessionWrap::replyNode(const Napi::CallbackInfo& info) {
+  SnapshotNode node;
+  const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
+  if (info[1].IsObject() && toNode(info[1].As<Napi::Object>(), &node)) session_->snapshots().replyNode(id, node);
+  else session_->snapshots().replyError(id, EIO);
+  return info.Env().Undefined();
+}
+
+Napi::Value SessionWrap::replyData(const Napi::CallbackInfo& info) {
+  const std::string bytes = toBytes(info[1]);
+  session_->snapshots().replyData(info[0].As<Napi::Number>().Uint32Value(), bytes.data(), bytes.size());
+  return info.Env().Undefined();
+}
+
+Napi::Value SessionWrap::replyListing(const Napi::CallbackInfo& info) {
+  const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
+  const auto list = info[1].As<Napi::Array>();
+  std::vector<SnapshotEntry> entries(list.Length());
+  for (uint32_t i = 0; i < entries.size(); i++) {
+    Napi::HandleScope scope(info.Env());
+    const auto object = list.Get(i).As<Napi::Object>();
+    entries[i].name = toBytes(object.Get("name"));
+    if (!toNode(object, &entries[i])) {
+      session_->snapshots().replyError(id, EIO);
+      return info.Env().Undefined();
+    }
+  }
+  session_->snapshots().replyListing(id, std::move(entries));
+  return info.Env().Undefined();
+}
+
+Napi::Value SessionWrap::replyPlan(const Napi::CallbackInfo& info) {
+  const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
+  Plan plan;
+  std::string hint;
+  bool hasHint = false;
+  if (toPlan(info[1], &plan, &hint, &hasHint)) session_->snapshots().replyPlan(id, std::move(plan), hasHint ? &hint : nullptr);
+  else session_->snapshots().replyError(id, EIO);
+  return info.Env().Undefined();
+}
+
+Napi::Value SessionWrap::invalidateSnapshots(const Napi::CallbackInfo& info) {
+  // The notices go out on a thread of their own: the kernel takes the directory's lock for them, and whoever holds that lock may be waiting for this thread's answer.
+  std::vector<uint64_t> roots = session_->snapshots().takeRoots();
+  std::sort(roots.begin(), roots.end());
+  roots.erase(std::unique(roots.begin(), roots.end()), roots.end());
+  return inBackground(
+      info.Env(), "cannot invalidate",
+      [this, roots] {
+        for (const uint64_t root : roots) session_->invalidateEntry(root, Snapshots::kName);
+        return 0;
+      },
+      nullptr);
+}
+
+Napi::Value SessionWrap::invalidateFile(const Napi::CallbackInfo& info) {
+  const FileId id = toFileId(info[0]);
+  return inBackground(
+      info.Env(), "cannot invalidate",
+      [this, id] {
+        if (InodeRef inode = volume_->inodes->find(id)) session_->invalidateInode(Inodes::nodeOf(inode.get()));
+        return 0;
+      },
+      nullptr);
+}
+
+Napi::Value SessionWrap::state(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("protocol", session_->protocol());
+  Napi::Array features = Napi::Array::New(env);
+  for (const std::string& feature : session_->features()) features.Set(features.Length(), feature);
+  out.Set("features", features);
+  out.Set("knownInodes", Napi::Number::New(env, static_cast<double>(volume_->inodes->count())));
+  out.Set("openHandles", Napi::Number::New(env, static_cast<double>(session_->handleCount())));
+  Napi::Array operations = Napi::Array::New(env);
+  for (unsigned opcode = 0; opcode < Session::kOperations; opcode++) {
+    const OperationStatistics& statistics = session_->statistics(opcode);
+    const uint64_t count = statistics.count.load();
+    if (count == 0 || kOperationNames[opcode] == nullptr) continue;
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("operation", kOperationNames[opcode]);
+    entry.Set("count", Napi::Number::New(env, static_cast<double>(count)));
+    entry.Set("totalMicroseconds", Napi::Number::New(env, static_cast<double>(statistics.totalNs.load() / 1000)));
+    entry.Set("maxMicroseconds", Napi::Number::New(env, static_cast<double>(statistics.maxNs.load() / 1000)));
+    operations.Set(operations.Length(), entry);
+  }
+  out.Set("operations", operations);
+  return out;
+}
+
+Napi::Value SessionWrap::unmount(const Napi::CallbackInfo& info) {
+  return inBackground(info.Env(), "cannot unmount", [this] { return session_->unmount(); }, nullptr);
+}
+
+}  // namespace tidemark

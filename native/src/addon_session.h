@@ -1,0 +1,52 @@
+// JavaScript's Session object (native/types.ts) over a Session, and the way of snapshot events to JavaScript.
+#pragma once
+
+#include "addon.h"
+#include "session.h"
+
+namespace tidemark {
+
+class SessionWrap : public Napi::ObjectWrap<SessionWrap>, public SnapshotSink {
+ public:
+  static void define(Napi::Env env);
+  // Resolves with the Session object once the mount stands.
+  static Napi::Promise mount(Napi::Env env, std::shared_ptr<Volume> volume, const Napi::Object& options);
+
+  explicit SessionWrap(const Napi::CallbackInfo& info);
+  ~SessionWrap() override;
+
+  void deliver(std::unique_ptr<SnapshotEvent> event) override;
+
+ private:
+  static Napi::FunctionReference constructor_;
+
+  void prepare(Napi::Env env, std::shared_ptr<Volume> volume, const Napi::Object& options);
+  void watchEnd();
+  // On the JavaScript thread.
+  void callJs(Napi::Env env, SnapshotEvent* event);
+  Napi::Object describe(Napi::Env env, const SnapshotEvent& event) const;
+
+  Napi::Value replyError(const Napi::CallbackInfo& info);
+  Napi::Value replyNode(const Napi::CallbackInfo& info);
+  Napi::Value replyData(const Napi::CallbackInfo& info);
+  Napi::Value replyListing(const Napi::CallbackInfo& info);
+  Napi::Value replyPlan(const Napi::CallbackInfo& info);
+  Napi::Value invalidateSnapshots(const Napi::CallbackInfo& info);
+  Napi::Value invalidateFile(const Napi::CallbackInfo& info);
+  Napi::Value state(const Napi::CallbackInfo& info);
+  Napi::Value unmount(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<Volume> volume_;
+  std::unique_ptr<Session> session_;
+  Napi::FunctionReference onSnapshotRequest_;
+  Napi::FunctionReference onEnd_;
+  Napi::FunctionReference onAccessChanged_;
+  Napi::ThreadSafeFunction toJs_;
+  std::thread endWatcher_;
+  std::string message_;
+};
+
+// A plan as JavaScript describes it; *hint is set when the plan has a path. false when it makes no sense.
+bool toPlan(const Napi::Value& value, Plan* plan, std::string* hint, bool* hasHint);
+
+}  // namespace tidemark

@@ -1,0 +1,93 @@
+// The backing directory and its store, reached by descriptors opened once: who a file is, and how to open it again.
+//
+// In: names below a directory descriptor, or file ids. Out: descriptors, attributes, moves into objects/.
+//
+// Invariants:
+// 1. Nothing here resolves a path through the mount: everything starts from rootFd or storeFd.
+// 2. Another file system mounted below the backing directory is never entered (EXDEV).
+// 3. An inode that moveToObjects took out keeps its file id, and openById finds it.
+#pragma once
+
+#include <fcntl.h>
+
+#include <string>
+#include <string_view>
+
+#include "types.h"
+
+namespace tidemark {
+
+// Owns a descriptor.
+class UniqueFd {
+ public:
+  UniqueFd() = default;
+  explicit UniqueFd(int fd) : fd_(fd) {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_(other.release()) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept {
+    reset(other.release());
+    return *this;
+  }
+  ~UniqueFd() { reset(); }
+
+  int get() const { return fd_; }
+  bool valid() const { return fd_ >= 0; }
+  int release() {
+    const int fd = fd_;
+    fd_ = -1;
+    return fd;
+  }
+  void reset(int fd = -1);
+
+ private:
+  int fd_ = -1;
+};
+
+class Backing {
+ public:
+  static constexpr const char* kStoreName = ".tidemark";
+
+  // Opens the directory and makes the store's folders. 0 or an errno (ENOTSUP: a file system that cannot hold a store).
+  int open(const std::string& directory);
+
+  int rootFd() const { return rootFd_.get(); }
+  int storeFd() const { return storeFd_.get(); }
+  int logFd() const { return logFd_.get(); }
+  FileId rootId() const { return rootId_; }
+  const std::string& directory() const { return directory_; }
+  // true: any inode can be opened by its id (needs CAP_DAC_READ_SEARCH and a file system with known handles).
+  bool opensById() const { return opensById_; }
+
+  // Attributes and id of a name; symlinks are not followed. 0 or an errno.
+  int identify(int directoryFd, const char* name, struct stat* st, FileId* id) const;
+  // The same of an open descriptor.
+  int identify(int fd, struct stat* st, FileId* id) const;
+
+  // Opens an inode by id, in the tree or in objects/. A descriptor, or -errno (ENOSYS when opensById() is false and it is no object).
+  int openById(FileId id, int flags) const;
+  // Opens a path below the root if it still leads to `id`; or -errno (ESTALE when it leads elsewhere).
+  int openByPath(std::string_view path, FileId id, int flags) const;
+  int openObject(FileId id, int flags) const;
+
+  // Takes the inode behind a name out of the tree. 0 or an errno.
+  int moveToObjects(int directoryFd, const char* name, FileId id) const;
+  bool isObject(FileId id) const;
+
+  // "/proc/self/fd/N" for calls that take only paths.
+  static std::string procPath(int fd);
+
+ private:
+  int learnHandles();
+  uint32_t generationOf(int directoryFd, const char* name, int flags) const;
+
+  std::string directory_;
+  UniqueFd rootFd_, storeFd_, logFd_, objectsFd_;
+  FileId rootId_;
+  dev_t device_ = 0;
+  bool opensById_ = false;
+  // How the file system lays out its handles; 0 = unknown, then generations are 0.
+  int handleType_ = 0;
+  unsigned handleBytes_ = 0;
+  uint64_t btrfsRoot_ = 0;
+};
+
+}  // namespace tidemark

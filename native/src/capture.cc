@@ -1,0 +1,245 @@
+#include "capture.h"
+
+#include <errno.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "failpoint.h"
+
+namespace tidemark {
+namespace {
+
+// Batches are appended when they reach this, so that a truncation of any length needs bounded memory.
+constexpr size_t kBatchBytes = 4u << 20;
+
+int largestClass(uint64_t offset, uint64_t end) {
+  for (int sizeClass = 2; sizeClass > 0; sizeClass--)
+    if (offset % kClassBytes[sizeClass] == 0 && offset + kClassBytes[sizeClass] <= end) return sizeClass;
+  return 0;
+}
+
+ssize_t readFully(int fd, char* bytes, size_t length, uint64_t offset) {
+  size_t done = 0;
+  while (done < length) {
+    const ssize_t count = pread(fd, bytes + done, length - done, static_cast<off_t>(offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return -errno;
+    if (count == 0) break;
+    done += static_cast<size_t>(count);
+  }
+  return static_cast<ssize_t>(done);
+}
+
+}  // namespace
+
+Change::Change(Volume* volume, const Actor& actor, ChangeLock* lock) : volume_(volume), lock_(lock), batch_(volume->transactions->begin(actor)) {}
+
+Change::~Change() {
+  if (!handedOver_) volume_->transactions->finish(batch_.txid());
+}
+
+Txid Change::handOver() {
+  handedOver_ = true;
+  return batch_.txid();
+}
+
+void Change::touch(Inode* inode, bool data) { touched_.push_back({inode, data}); }
+
+void Change::savePlace(Inode* inode) {
+  if (inode->placeKnown.exchange(true)) return;
+  InodeRef parent;
+  std::string name;
+  if (!volume_->inodes->place(inode, &parent, &name)) {
+    inode->placeKnown = false;
+    return;
+  }
+  savePlace(parent.get());
+  batch_.place(inode->id, inode->type, parent->id, name);
+  placed_.push_back(inode);
+}
+
+int Change::saveAttributes(Inode* inode, const struct stat* st) {
+  if (!isCaptured(inode) || inode->attributesTxid == txid()) return 0;
+  if (inode->detached && inode->attributesTxid > inode->detachedTxid) return 0;
+  lock_->awaitActs(inode, txid());
+  struct stat now;
+  if (st == nullptr) {
+    FdLease lease = volume_->inodes->lease(inode);
+    if (!lease.valid()) return lease.error();
+    if (fstatat(lease.fd(), "", &now, AT_EMPTY_PATH) != 0) return errno;
+    st = &now;
+  }
+  savePlace(inode);
+  batch_.attributes(inode->id, packAttributes(*st));
+  inode->attributesTxid = txid();
+  touch(inode, false);
+  return 0;
+}
+
+void Change::bornNow(Inode* inode) {
+  inode->attributesTxid = txid();
+  inode->bornAt = position_;
+}
+
+void Change::saveName(Inode* directory, std::string_view name, NameOperation operation, NameTarget before, NameTarget after) {
+  savePlace(directory);
+  batch_.name(directory->id, name, operation, before, after);
+  touch(directory, false);
+}
+
+int Change::saveXattr(Inode* inode, const std::string& path, const char* name) {
+  if (!isCaptured(inode)) return 0;
+  std::string value(65536, '\0');
+  const ssize_t length = getxattr(path.c_str(), name, value.data(), value.size());
+  if (length < 0 && errno != ENODATA && errno != EOPNOTSUPP) return errno;
+  savePlace(inode);
+  if (length >= 0) value.resize(static_cast<size_t>(length));
+  batch_.xattr(inode->id, name, length >= 0 ? &value : nullptr);
+  touch(inode, false);
+  return 0;
+}
+
+int Change::prepareFile(Inode* inode, int fd) {
+  if (!isCaptured(inode)) return 0;
+  if (inode->file == nullptr) inode->file = std::make_unique<FileState>();
+  lock_->awaitActs(inode, txid());
+  FileState& file = *inode->file;
+  if (file.txid == txid()) return 0;
+  if (inode->detached && file.txid > inode->detachedTxid) {
+    // No later snapshot shows the file: what was saved once since it left the tree stays enough.
+    file.txid = txid();
+    return 0;
+  }
+  struct stat st;
+  if (fstat(fd, &st) != 0) return errno;
+  if (const int error = saveAttributes(inode, &st)) return error;
+  // A write drops file capabilities, of which only executables have any.
+  if ((st.st_mode & 0111) != 0) {
+    char probe;
+    if (fgetxattr(fd, "security.capability", &probe, 0) > 0) {
+      if (const int error = saveXattr(inode, Backing::procPath(fd), "security.capability")) return error;
+    }
+  }
+  file.txid = txid();
+  file.sizeAtBarrier = static_cast<uint64_t>(st.st_size);
+  file.sparse = static_cast<uint64_t>(st.st_blocks) * 512 < file.sizeAtBarrier;
+  file.saved.clear();
+  file.savedLsn = 0;
+  return 0;
+}
+
+int Change::saveDataRun(Inode* inode, int fd, uint64_t first, uint64_t last, uint64_t start, uint64_t end, const char* bytes) {
+  FileState& file = *inode->file;
+  const uint64_t runEnd = last * kBlock;
+  for (uint64_t offset = first * kBlock; offset < runEnd;) {
+    const int sizeClass = largestClass(offset, runEnd);
+    const uint64_t length = std::min(kClassBytes[sizeClass], file.sizeAtBarrier - offset);
+    char* into = batch_.beginExtent(inode->id, sizeClass, offset, length);
+    const ssize_t count = readFully(fd, into, length, offset);
+    if (count < 0) {
+      batch_.dropExtent();
+      return static_cast<int>(-count);
+    }
+    // The file may have become shorter since the barrier; what was beyond was saved when it did.
+    const uint64_t from = std::max(offset, start);
+    const uint64_t until = std::min(offset + static_cast<uint64_t>(count), end);
+    const bool same = bytes != nullptr && from < until && memcmp(into + (from - offset), bytes + (from - start), until - from) == 0;
+    if (same || count == 0) {
+      batch_.dropExtent();
+    } else {
+      batch_.finishExtent(static_cast<size_t>(count));
+      file.saved.add(offset / kBlock, (offset + kClassBytes[sizeClass]) / kBlock);
+      touch(inode, true);
+    }
+    offset += kClassBytes[sizeClass];
+    if (batch_.size() >= kBatchBytes) {
+      if (const int error = commit()) return error;
+    }
+  }
+  return 0;
+}
+
+void Change::saveHoles(Inode* inode, uint64_t first, uint64_t last) {
+  const uint64_t end = last * kBlock;
+  for (uint64_t offset = first * kBlock; offset < end;) {
+    const int sizeClass = largestClass(offset, end);
+    batch_.hole(inode->id, sizeClass, offset, kClassBytes[sizeClass]);
+    offset += kClassBytes[sizeClass];
+  }
+  inode->file->saved.add(first, last);
+  touch(inode, true);
+}
+
+int Change::saveRun(Inode* inode, int fd, uint64_t first, uint64_t last, uint64_t start, uint64_t end, const char* bytes) {
+  if (!inode->file->sparse) return saveDataRun(inode, fd, first, last, start, end, bytes);
+  while (first < last) {
+    const off_t data = lseek(fd, static_cast<off_t>(first * kBlock), SEEK_DATA);
+    if (data < 0 && errno != ENXIO) return errno;
+    const uint64_t dataBlock = data < 0 ? last : std::min(last, static_cast<uint64_t>(data) / kBlock);
+    if (dataBlock > first) saveHoles(inode, first, dataBlock);
+    if (dataBlock >= last) break;
+    const off_t hole = lseek(fd, data, SEEK_HOLE);
+    if (hole < 0) return errno;
+    const uint64_t holeBlock = std::min(last, (static_cast<uint64_t>(hole) + kBlock - 1) / kBlock);
+    if (const int error = saveDataRun(inode, fd, dataBlock, holeBlock, start, end, bytes)) return error;
+    first = holeBlock;
+  }
+  return 0;
+}
+
+int Change::saveRange(Inode* inode, int fd, uint64_t start, uint64_t end, const char* bytes) {
+  if (!isCaptured(inode)) return 0;
+  FileState& file = *inode->file;
+  const uint64_t limit = std::min(end, file.sizeAtBarrier);
+  if (start >= limit) return 0;
+  const uint64_t last = (limit + kBlock - 1) / kBlock;
+  uint64_t block = start / kBlock;
+  while (block < last) {
+    if (file.saved.has(block)) {
+      block++;
+      continue;
+    }
+    uint64_t runLast = block + 1;
+    while (runLast < last && !file.saved.has(runLast)) runLast++;
+    if (const int error = saveRun(inode, fd, block, runLast, start, end, bytes)) return error;
+    block = runLast;
+  }
+  return 0;
+}
+
+int Change::commit() {
+  if (batch_.empty()) return 0;
+  if (const int error = volume_->log.append(batch_, &position_)) {
+    forgetSaved();
+    return error;
+  }
+  batch_.clear();
+  placed_.clear();
+  for (const Touched& touched : touched_) {
+    touched.inode->lastUndo = position_;
+    if (!touched.data) continue;
+    touched.inode->lastDataUndo = position_;
+    touched.inode->file->savedLsn = position_;
+  }
+  touched_.clear();
+  failpoint("after-undo");
+  return 0;
+}
+
+void Change::forgetSaved() {
+  // Saving twice is harmless (the first record counts); believing that something was saved is not.
+  for (const Touched& touched : touched_) {
+    touched.inode->attributesTxid = 0;
+    if (touched.inode->file != nullptr) touched.inode->file->txid = 0;
+  }
+  for (Inode* inode : placed_) inode->placeKnown = false;
+  touched_.clear();
+  placed_.clear();
+  batch_.clear();
+}
+
+int Change::awaitDurable(Lsn target) { return volume_->strict ? volume_->log.waitDurable(target) : 0; }
+
+}  // namespace tidemark

@@ -1,0 +1,223 @@
+// The inodes the kernel knows, and whatever else of ours holds on to: node numbers, names, descriptors, capture state.
+//
+// Invariants:
+// 1. One Inode per file id. It lives while the kernel's lookup count or our own references are above zero; a child
+//    holds a reference on the directory it was last seen in.
+// 2. A node number given to the kernel stays valid until the kernel has forgotten it as often as it was told of it.
+// 3. At most `descriptorLimit` O_PATH descriptors are kept; a descriptor with a lease on it is never closed. Pinned ones
+//    (the root, files without a name) never are.
+// 4. Whoever changes an inode holds its change lock from before the transaction's begin() until the change has acted,
+//    or has counted itself in pendingActs. Several inodes: one ChangeLock names them all (locks are taken in one order).
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backing.h"
+#include "block_set.h"
+
+namespace tidemark {
+
+class Log;
+
+// What an open or changing regular file needs beyond its Inode. Guarded by the inode's change lock.
+struct FileState {
+  // Capture: valid for transaction `txid` only.
+  Txid txid = 0;
+  uint64_t sizeAtBarrier = 0;
+  bool sparse = false;
+  // Blocks (4 KiB) whose pre-image is in the log.
+  BlockSet saved;
+  // Whoever overwrites a saved block waits until the log is durable up to here.
+  Lsn savedLsn = 0;
+
+  // Writes that are in the log but have not acted yet, all of transaction pendingTxid.
+  uint32_t pendingActs = 0;
+  Txid pendingTxid = 0;
+
+  // Open handles by mode (the kernel allows no mix of cached and passthrough on one inode).
+  uint32_t handles = 0;
+  uint32_t cachedHandles = 0;
+  uint32_t passthroughHandles = 0;
+  int32_t backingId = 0;
+};
+
+struct Inode {
+  Inode(FileId id, uint32_t type) : id(id), type(type) {}
+
+  const FileId id;
+  const uint32_t type;  // mode & S_IFMT
+
+  // Guarded by the table's mutex.
+  uint64_t lookups = 0;
+  uint32_t references = 0;
+  uint32_t slot = 0;
+  uint32_t slotGeneration = 0;
+  Inode* nextInBucket = nullptr;
+  Inode* parent = nullptr;
+  std::unique_ptr<std::string> name;
+
+  // Guarded by the table's descriptor mutex.
+  int fd = -1;
+  bool pinned = false;
+  bool recentlyUsed = false;
+  uint32_t ringIndex = 0;
+  std::atomic<int32_t> leases{0};
+
+  // Guarded by the change lock.
+  Txid attributesTxid = 0;             // transaction in which the attributes were last saved
+  Txid detachedTxid = 0;               // transaction that took it out of the tree
+  Lsn bornAt = 0;                      // log position behind the record that made its name, in this mount; 0 = before
+  std::unique_ptr<FileState> file;
+
+  std::atomic<Lsn> lastUndo{0};        // behind the newest undo record of any kind
+  std::atomic<Lsn> lastDataUndo{0};    // behind the newest EXTENT or HOLE
+  std::atomic<bool> placeKnown{false}; // the log says where it is
+  std::atomic<bool> detached{false};   // left the tree, lies in objects/
+  std::atomic<bool> unnamed{false};    // O_TMPFILE, never linked: in no snapshot
+  std::atomic<bool> excluded{false};   // gets no history
+};
+
+// An O_PATH (or pinned) descriptor that stays open for the lease's life.
+class FdLease {
+ public:
+  FdLease() = default;
+  FdLease(int fd, std::atomic<int32_t>* leases) : fd_(fd), leases_(leases) {}
+  FdLease(FdLease&& other) noexcept : fd_(other.fd_), leases_(other.leases_) { other.leases_ = nullptr; }
+  FdLease& operator=(FdLease&&) = delete;
+  ~FdLease() {
+    if (leases_ != nullptr) leases_->fetch_sub(1, std::memory_order_release);
+  }
+
+  // A descriptor, or -errno.
+  int fd() const { return fd_; }
+  bool valid() const { return fd_ >= 0; }
+  int error() const { return fd_ < 0 ? -fd_ : 0; }
+  std::string path() const { return Backing::procPath(fd_); }
+
+ private:
+  int fd_ = -1;
+  std::atomic<int32_t>* leases_ = nullptr;
+};
+
+class Inodes;
+
+// Keeps an Inode in the table.
+class InodeRef {
+ public:
+  InodeRef() = default;
+  InodeRef(Inodes* table, Inode* inode) : table_(table), inode_(inode) {}
+  InodeRef(InodeRef&& other) noexcept : table_(other.table_), inode_(other.inode_) { other.inode_ = nullptr; }
+  InodeRef& operator=(InodeRef&& other) noexcept;
+  ~InodeRef() { reset(); }
+  void reset();
+  Inode* get() const { return inode_; }
+  Inode* operator->() const { return inode_; }
+  explicit operator bool() const { return inode_ != nullptr; }
+
+ private:
+  Inodes* table_ = nullptr;
+  Inode* inode_ = nullptr;
+};
+
+// Excludes other changes of up to four inodes (null ones are ignored).
+class ChangeLock {
+ public:
+  ChangeLock(Inodes* table, Inode* a, Inode* b = nullptr, Inode* c = nullptr, Inode* d = nullptr);
+  ~ChangeLock();
+  ChangeLock(const ChangeLock&) = delete;
+  ChangeLock& operator=(const ChangeLock&) = delete;
+  // Waits until no write of an earlier transaction than `txid` is still to act on the inode (kAnyTxid: none at all).
+  void awaitActs(Inode* inode, Txid txid);
+  // Tells those who wait that a parked write has acted.
+  void acted(Inode* inode);
+  static constexpr Txid kAnyTxid = 0;
+
+ private:
+  Inodes* const table_;
+  unsigned count_ = 0;
+  unsigned stripes_[4];
+};
+
+class Inodes {
+ public:
+  Inodes(const Backing* backing, size_t descriptorLimit);
+  ~Inodes();
+
+  static constexpr uint64_t kRootNode = 1;
+
+  Inode* root() const { return root_; }
+  // The inode behind a node number; null for numbers never given out (or forgotten).
+  Inode* byNode(uint64_t node) const;
+  static uint64_t nodeOf(const Inode* inode) { return inode->slot; }
+
+  // Finds or makes the inode and adds one to the kernel's lookup count.
+  Inode* remember(FileId id, uint32_t type, Inode* parent, std::string_view name);
+  // Takes `count` from the kernel's lookup count.
+  void forget(uint64_t node, uint64_t count);
+  // Finds or makes the inode and holds it.
+  InodeRef hold(FileId id, uint32_t type);
+  InodeRef hold(Inode* inode);
+  InodeRef find(FileId id);
+  // The inode is now known by this name.
+  void moved(Inode* inode, Inode* parent, std::string_view name);
+  // Its last known name and directory; false for the root or when unknown.
+  bool place(Inode* inode, InodeRef* parent, std::string* name);
+  // Path from the root as last known; false when unknown.
+  bool pathOf(Inode* inode, std::string* path);
+
+  // An O_PATH descriptor of the inode.
+  FdLease lease(Inode* inode);
+  // Keeps `fd` (an O_PATH descriptor, owned from here on) for the inode's whole life.
+  void pin(Inode* inode, int fd);
+
+  size_t count() const;
+  const Backing& backing() const { return *backing_; }
+
+ private:
+  friend class ChangeLock;
+  friend class InodeRef;
+
+  static constexpr size_t kStripes = 512;
+  struct Stripe {
+    std::mutex mutex;
+    std::condition_variable acted;
+  };
+
+  Inode* findLocked(FileId id) const;
+  Inode* insertLocked(FileId id, uint32_t type);
+  void setPlaceLocked(Inode* inode, Inode* parent, std::string_view name);
+  // Removes the inode (and then its directory, if nothing else holds it) when nobody needs it any more.
+  void dropLocked(Inode* inode);
+  void release(Inode* inode);
+  void grow();
+  int openAgain(Inode* inode);
+  void evictLocked();
+  void leaveRingLocked(Inode* inode);
+  unsigned stripeOf(const Inode* inode) const { return static_cast<unsigned>(inode->id.hash() % kStripes); }
+
+  const Backing* const backing_;
+  const size_t descriptorLimit_;
+  Inode* root_ = nullptr;
+  std::unique_ptr<Stripe[]> stripes_;  // change locks; taken before every other lock
+
+  // Guards the table, slots and names. Taken after change locks, before the descriptor mutex.
+  mutable std::mutex mutex_;
+  std::vector<Inode*> buckets_;
+  std::vector<Inode*> slots_;
+  std::vector<uint32_t> freeSlots_;
+  uint32_t nextSlotGeneration_ = 1;
+  size_t count_ = 0;
+
+  // Guards Inode::fd and the ring of inodes that have one. Innermost.
+  std::mutex descriptorMutex_;
+  std::vector<Inode*> ring_;
+  size_t hand_ = 0;
+};
+
+}  // namespace tidemark

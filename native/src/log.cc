@@ -1,0 +1,186 @@
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "crc32c.h"
+#include "failpoint.h"
+
+namespace tidemark {
+
+Segment::~Segment() {
+  if (fd >= 0) close(fd);
+}
+
+Log::~Log() = default;
+
+int Log::writeAll(const char* bytes, size_t length, uint64_t offset) {
+  while (length > 0) {
+    const ssize_t written = pwrite(current_->fd, bytes, length, static_cast<off_t>(offset));
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return errno;
+    }
+    bytes += written;
+    length -= static_cast<size_t>(written);
+    offset += static_cast<uint64_t>(written);
+  }
+  return 0;
+}
+
+int Log::createSegment() {
+  const uint64_t number = current_ == nullptr ? 1 : current_->number + 1;
+  const Lsn base = end_.load(std::memory_order_relaxed);
+  char name[32];
+  snprintf(name, sizeof name, "%016llx.log", static_cast<unsigned long long>(number));
+  auto segment = std::make_shared<Segment>();
+  segment->fd = openat(directoryFd_, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (segment->fd < 0) return errno;
+  // The calling thread may have an application's umask.
+  fchmod(segment->fd, 0600);
+  segment->number = number;
+  segment->base = base;
+  SegmentHeader header{};
+  memcpy(header.magic, kSegmentMagic, sizeof header.magic);
+  header.version = kFormatVersion;
+  header.headerBytes = sizeof header;
+  memcpy(header.volumeId, volumeId_, sizeof header.volumeId);
+  header.number = number;
+  header.base = base;
+  header.openTxid = lastTxid_;
+  header.crc = crc32c(&header, sizeof header - 4);
+  // The name must be durable before anything below durable() can lie in the segment.
+  if (pwrite(segment->fd, &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header) || fsync(segment->fd) != 0 || fsync(directoryFd_) != 0) {
+    const int error = errno != 0 ? errno : EIO;
+    unlinkat(directoryFd_, name, 0);
+    return error;
+  }
+  if (current_ != nullptr) unsynced_.push_back(current_);
+  current_ = segment;
+  std::lock_guard<std::mutex> guard(segmentsMutex_);
+  segments_[base] = segment;
+  end_.store(base + sizeof header, std::memory_order_release);
+  return 0;
+}
+
+int Log::append(const RecordBatch& batch, Lsn* position) {
+  std::lock_guard<std::mutex> guard(appendMutex_);
+  lastTxid_ = batch.txid();
+  if (end_.load(std::memory_order_relaxed) - current_->base >= kSegmentBytes) {
+    if (const int error = createSegment()) return error;
+    failpoint("segment-roll");
+  }
+  const Lsn end = end_.load(std::memory_order_relaxed);
+  const uint64_t offset = end - current_->base;
+  int error = 0;
+  const size_t half = batch.size() / 2;
+  if (armedFailpoint("log-append")) {
+    error = writeAll(batch.data(), half, offset);
+    failpoint("log-append");
+    if (error == 0) error = writeAll(batch.data() + half, batch.size() - half, offset + half);
+  } else {
+    error = writeAll(batch.data(), batch.size(), offset);
+  }
+  if (error != 0) {
+    // Half a batch must not be taken for records by whoever reads the log after a shorter append.
+    if (ftruncate(current_->fd, static_cast<off_t>(offset)) != 0) return EIO;
+    return error;
+  }
+  end_.store(end + batch.size(), std::memory_order_release);
+  *position = end + batch.size();
+  return 0;
+}
+
+int Log::syncOnce() {
+  std::vector<std::shared_ptr<Segment>> segments;
+  Lsn target;
+  {
+    std::lock_guard<std::mutex> guard(appendMutex_);
+    segments.swap(unsynced_);
+    segments.push_back(current_);
+    target = end_.load(std::memory_order_relaxed);
+  }
+  for (const auto& segment : segments)
+    if (fdatasync(segment->fd) != 0) return errno;
+  durable_.store(target, std::memory_order_release);
+  return 0;
+}
+
+void Log::runReady(std::unique_lock<std::mutex>& lock) {
+  std::vector<std::function<void(int)>> ready;
+  const Lsn durable = durable_.load(std::memory_order_acquire);
+  auto last = syncError_ != 0 ? parked_.end() : parked_.upper_bound(durable);
+  for (auto it = parked_.begin(); it != last; ++it) ready.push_back(std::move(it->second));
+  parked_.erase(parked_.begin(), last);
+  const int error = syncError_;
+  lock.unlock();
+  for (auto& done : ready) done(error);
+  lock.lock();
+}
+
+void Log::lead(std::unique_lock<std::mutex>& lock, Lsn ownTarget) {
+  syncing_ = true;
+  while (syncError_ == 0 && (durable_.load() < ownTarget || !parked_.empty())) {
+    lock.unlock();
+    const int error = syncOnce();
+    lock.lock();
+    if (error != 0) syncError_ = error;
+    synced_.notify_all();
+    runReady(lock);
+  }
+  if (syncError_ != 0) runReady(lock);
+  syncing_ = false;
+  synced_.notify_all();
+}
+
+int Log::waitDurable(Lsn target) {
+  if (durable() >= target) return 0;
+  std::unique_lock<std::mutex> lock(syncMutex_);
+  while (durable() < target && syncError_ == 0) {
+    if (!syncing_) lead(lock, target);
+    else synced_.wait(lock);
+  }
+  return durable() >= target ? 0 : syncError_;
+}
+
+void Log::whenDurable(Lsn target, std::function<void(int)> done) {
+  std::unique_lock<std::mutex> lock(syncMutex_);
+  if (durable() >= target || syncError_ != 0) {
+    const int error = durable() >= target ? 0 : syncError_;
+    lock.unlock();
+    done(error);
+    return;
+  }
+  parked_.emplace(target, std::move(done));
+  if (!syncing_) lead(lock, 0);
+}
+
+std::shared_ptr<Segment> Log::segmentAt(Lsn position) const {
+  std::lock_guard<std::mutex> guard(segmentsMutex_);
+  auto it = segments_.upper_bound(position);
+  if (it == segments_.begin()) return nullptr;
+  return std::prev(it)->second;
+}
+
+ssize_t Log::read(Lsn position, void* bytes, size_t length) const {
+  char* p = static_cast<char*>(bytes);
+  const std::shared_ptr<Segment> segment = segmentAt(position);
+  if (segment == nullptr) return -ENOENT;
+  size_t done = 0;
+  while (done < length) {
+    const ssize_t count = pread(segment->fd, p + done, length - done, static_cast<off_t>(position - segment->base + done));
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      return -errno;
+    }
+    if (count == 0) break;
+    done += static_cast<size_t>(count);
+  }
+  return static_cast<ssize_t>(done);
+}
+
+}  // namespace tidemark

@@ -1,0 +1,106 @@
+// The extent log: append-only segments below .tidemark/log, the truth of all history (docs/FORMAT.md).
+//
+// In: batches of records from capture, names, transactions. Out: log positions, durability, payload bytes.
+//
+// Invariants:
+// 1. A batch is in the page cache (written, though not synced) when append() returns: a killed process loses none of it.
+// 2. end() only ever covers whole records; a failed append leaves no byte behind end().
+// 3. durable() ≤ end(); everything below durable() was synced, in every segment it lies in.
+// 4. Once a sync has failed no later one may claim success: the error is kept and every wait returns it.
+// 5. A callback given to whenDurable runs exactly once, never under a lock of the log.
+#pragma once
+
+#include <condition_variable>
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "record.h"
+
+namespace tidemark {
+
+struct Segment {
+  int fd = -1;
+  uint64_t number = 0;
+  Lsn base = 0;
+  ~Segment();
+};
+
+struct LogRecovery {
+  bool clean = true;
+  uint64_t tornBytes = 0;
+  uint64_t recoveredCount = 0;
+  std::vector<Lsn> damagedAt;
+  int64_t lastTimeNs = 0;
+  Txid lastEnded = 0;
+  // Transactions seen in undo records without an END.
+  Txid lastSeen = 0;
+};
+
+class Log {
+ public:
+  static constexpr uint64_t kSegmentBytes = 64ull << 20;
+
+  ~Log();
+
+  // Opens all segments below the directory, scans the tail, cuts a torn end, and stands ready to append. 0 or an errno (EILSEQ: not our log or a newer format).
+  int open(int directoryFd, const uint8_t (&volumeId)[16], LogRecovery* found);
+
+  // Appends the whole batch. Returns 0 and sets `*position` to the log's end behind it, or an errno.
+  int append(const RecordBatch& batch, Lsn* position);
+
+  Lsn end() const { return end_.load(std::memory_order_acquire); }
+  Lsn durable() const { return durable_.load(std::memory_order_acquire); }
+
+  // Blocks until everything below `target` is on the disk. 0 or the error of the sync that failed.
+  int waitDurable(Lsn target);
+
+  // Runs `done(0 or errno)` when everything below `target` is on the disk: at once, or later on whichever thread synced.
+  void whenDurable(Lsn target, std::function<void(int)> done);
+
+  // Reads payload bytes; may be short only at the log's end. Bytes read, or -errno.
+  ssize_t read(Lsn position, void* bytes, size_t length) const;
+
+ private:
+
+  int openSegments();
+  int openSegment(uint64_t number);
+  int recoverTail(LogRecovery* found);
+  // Reads a whole segment; `*good`: where the last sound record ends, `*bytes`: the file's length.
+  int scan(const Segment& segment, LogRecovery* found, uint64_t* good, uint64_t* bytes) const;
+  void noteRecord(const char* record, LogRecovery* found) const;
+  int createSegment();
+  int writeAll(const char* bytes, size_t length, uint64_t offset);
+  int syncOnce();
+  // The calling thread becomes the one that syncs, until nobody waits for more. Enters and leaves with `lock` held.
+  void lead(std::unique_lock<std::mutex>& lock, Lsn ownTarget);
+  void runReady(std::unique_lock<std::mutex>& lock);
+  std::shared_ptr<Segment> segmentAt(Lsn position) const;
+
+  int directoryFd_ = -1;
+  uint8_t volumeId_[16] = {};
+
+  // Taken by append for the length of one write. Guards the newest segment, appendError_, unsynced_.
+  mutable std::mutex appendMutex_;
+  std::shared_ptr<Segment> current_;
+  std::vector<std::shared_ptr<Segment>> unsynced_;
+  Txid lastTxid_ = 0;
+
+  // Guards segments_. Taken after appendMutex_.
+  mutable std::mutex segmentsMutex_;
+  std::map<Lsn, std::shared_ptr<Segment>> segments_;
+
+  // Guards parked_, syncing_, syncError_. Never held together with appendMutex_.
+  std::mutex syncMutex_;
+  std::condition_variable synced_;
+  std::multimap<Lsn, std::function<void(int)>> parked_;
+  bool syncing_ = false;
+  int syncError_ = 0;
+
+  std::atomic<Lsn> end_{0};
+  std::atomic<Lsn> durable_{0};
+};
+
+}  // namespace tidemark

@@ -1,0 +1,160 @@
+// Opening a log: finds the segments, scans the last one, cuts a torn tail, tells what was found.
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "crc32c.h"
+#include "log.h"
+
+namespace tidemark {
+namespace {
+
+bool headerIsSound(const SegmentHeader& header) {
+  return memcmp(header.magic, kSegmentMagic, sizeof header.magic) == 0 && crc32c(&header, sizeof header - 4) == header.crc;
+}
+
+std::vector<uint64_t> segmentNumbers(int directoryFd) {
+  std::vector<uint64_t> numbers;
+  const int fd = openat(directoryFd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* directory = fd < 0 ? nullptr : fdopendir(fd);
+  if (directory == nullptr) return numbers;
+  while (const dirent* entry = readdir(directory)) {
+    char* tail = nullptr;
+    const uint64_t number = strtoull(entry->d_name, &tail, 16);
+    if (number != 0 && tail == entry->d_name + 16 && strcmp(tail, ".log") == 0) numbers.push_back(number);
+  }
+  closedir(directory);
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+// The next multiple of 8 from `offset` at which a sound record stands; `size` when there is none.
+uint64_t nextSound(const char* bytes, uint64_t offset, uint64_t size) {
+  while (offset + sizeof(RecordHeader) <= size) {
+    RecordHeader header;
+    memcpy(&header, bytes + offset, sizeof header);
+    // Checking the length first keeps the search linear: few positions look like a record at all.
+    if (header.type >= 1 && header.type <= 10 && header.length >= sizeof header && recordIsSound(bytes + offset, size - offset)) return offset;
+    offset += 8;
+  }
+  return size;
+}
+
+}  // namespace
+
+int Log::openSegment(uint64_t number) {
+  char name[32];
+  snprintf(name, sizeof name, "%016llx.log", static_cast<unsigned long long>(number));
+  auto segment = std::make_shared<Segment>();
+  segment->fd = openat(directoryFd_, name, O_RDWR | O_CLOEXEC);
+  if (segment->fd < 0) return errno;
+  SegmentHeader header{};
+  const ssize_t count = pread(segment->fd, &header, sizeof header, 0);
+  if (count != static_cast<ssize_t>(sizeof header) || !headerIsSound(header)) return ENODATA;
+  if (header.version != kFormatVersion || memcmp(header.volumeId, volumeId_, sizeof volumeId_) != 0) return EILSEQ;
+  segment->number = number;
+  segment->base = header.base;
+  segments_[header.base] = segment;
+  current_ = segment;
+  return 0;
+}
+
+int Log::openSegments() {
+  const std::vector<uint64_t> numbers = segmentNumbers(directoryFd_);
+  for (size_t i = 0; i < numbers.size(); i++) {
+    const int error = openSegment(numbers[i]);
+    if (error == 0) continue;
+    // A crash between making the newest segment and writing its header leaves a name without content.
+    if (error == ENODATA && i + 1 == numbers.size()) {
+      char name[32];
+      snprintf(name, sizeof name, "%016llx.log", static_cast<unsigned long long>(numbers[i]));
+      if (unlinkat(directoryFd_, name, 0) != 0) return errno;
+      continue;
+    }
+    return error == ENODATA ? EILSEQ : error;
+  }
+  return 0;
+}
+
+void Log::noteRecord(const char* record, LogRecovery* found) const {
+  RecordHeader header;
+  memcpy(&header, record, sizeof header);
+  const auto type = static_cast<RecordType>(header.type);
+  int64_t timeNs = 0;
+  if (type == RecordType::kEnd || type == RecordType::kNote) {
+    memcpy(&timeNs, record + sizeof header, sizeof timeNs);
+    found->lastTimeNs = std::max(found->lastTimeNs, timeNs);
+  }
+  if (type == RecordType::kEnd) found->lastEnded = std::max(found->lastEnded, header.txid);
+  if (type != RecordType::kPin && type != RecordType::kNote) found->lastSeen = std::max(found->lastSeen, header.txid);
+  found->clean = type == RecordType::kNote && header.aux == static_cast<uint16_t>(Note::kCleanUnmount);
+}
+
+int Log::scan(const Segment& segment, LogRecovery* found, uint64_t* good, uint64_t* bytes) const {
+  struct stat st;
+  if (fstat(segment.fd, &st) != 0) return errno;
+  *bytes = static_cast<uint64_t>(st.st_size);
+  char* mapped = static_cast<char*>(mmap(nullptr, *bytes, PROT_READ, MAP_SHARED, segment.fd, 0));
+  if (mapped == MAP_FAILED) return errno;
+  SegmentHeader segmentHeader;
+  memcpy(&segmentHeader, mapped, sizeof segmentHeader);
+  // Without a sound END, the txid the segment was opened with is the best that is known.
+  found->lastEnded = std::max(found->lastEnded, segmentHeader.openTxid == 0 ? 0 : segmentHeader.openTxid - 1);
+  found->lastSeen = std::max(found->lastSeen, found->lastEnded);
+  uint64_t offset = sizeof(SegmentHeader);
+  *good = offset;
+  while (offset < *bytes) {
+    if (recordIsSound(mapped + offset, *bytes - offset)) {
+      RecordHeader header;
+      memcpy(&header, mapped + offset, sizeof header);
+      noteRecord(mapped + offset, found);
+      offset += align8(header.length);
+      *good = offset;
+      continue;
+    }
+    const uint64_t next = nextSound(mapped, offset + 8, *bytes);
+    if (next < *bytes) found->damagedAt.push_back(segment.base + offset);
+    offset = next;
+  }
+  munmap(mapped, *bytes);
+  if (found->lastTimeNs == 0) found->lastTimeNs = int64_t{st.st_mtim.tv_sec} * 1000000000 + st.st_mtim.tv_nsec;
+  return 0;
+}
+
+int Log::recoverTail(LogRecovery* found) {
+  uint64_t good = 0;
+  uint64_t bytes = 0;
+  // A transaction may have begun in the segment before the last and lack its END.
+  const auto last = segments_.find(current_->base);
+  if (last != segments_.begin()) {
+    if (const int error = scan(*std::prev(last)->second, found, &good, &bytes)) return error;
+  }
+  if (const int error = scan(*current_, found, &good, &bytes)) return error;
+  if (good < bytes) found->tornBytes = bytes - good;
+  // good > bytes: the last record's padding was not written; the file has to end where end() says.
+  if (good != bytes && ftruncate(current_->fd, static_cast<off_t>(good)) != 0) return errno;
+  end_ = current_->base + good;
+  return 0;
+}
+
+int Log::open(int directoryFd, const uint8_t (&volumeId)[16], LogRecovery* found) {
+  directoryFd_ = directoryFd;
+  memcpy(volumeId_, volumeId, sizeof volumeId_);
+  if (const int error = openSegments()) return error;
+  if (current_ == nullptr) {
+    lastTxid_ = 1;
+    return createSegment();
+  }
+  if (const int error = recoverTail(found)) return error;
+  // What an earlier process appended may never have been synced; from here on it counts as ours.
+  if (fdatasync(current_->fd) != 0) return errno;
+  durable_ = end_.load();
+  lastTxid_ = found->lastSeen + 1;
+  return 0;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,22 @@
+// Making and ending a mount: mount(2) for root, fusermount3 for everybody else.
+#pragma once
+
+#include <string>
+
+#include "backing.h"
+
+namespace tidemark {
+
+struct MountRequest {
+  std::string mountpoint;
+  std::string source;
+  bool allowOther;
+};
+
+// Mounts and gives the connection's descriptor. 0 or an errno; *message may say more.
+int mountFuse(const MountRequest& request, UniqueFd* device, std::string* message);
+
+// 0 or an errno (EBUSY: in use).
+int unmountFuse(const std::string& mountpoint);
+
+}  // namespace tidemark

@@ -1,0 +1,231 @@
+// Bytes: read, write, fsync, fallocate, lseek, copy_file_range.
+#include <linux/falloc.h>
+
+#include <algorithm>
+
+#include "failpoint.h"
+#include "session.h"
+
+namespace tidemark {
+namespace {
+
+// Writes up to this go on on the same thread, unless they have to wait for the log.
+constexpr uint32_t kSmallWrite = 64 << 10;
+
+// copy_file_range saves what it overwrites in steps of this, so that memory stays bounded.
+constexpr uint64_t kCopyStep = 16u << 20;
+
+int writeFully(int fd, const char* bytes, size_t length, uint64_t offset) {
+  while (length > 0) {
+    const ssize_t count = pwrite(fd, bytes, length, static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno;
+    bytes += count;
+    length -= static_cast<size_t>(count);
+    offset += static_cast<uint64_t>(count);
+  }
+  return 0;
+}
+
+int dropPrivilegeBits(int fd) {
+  struct stat st;
+  if (fstat(fd, &st) != 0) return errno;
+  mode_t mode = st.st_mode & ~static_cast<mode_t>(S_ISUID);
+  if ((mode & S_IXGRP) != 0) mode &= ~static_cast<mode_t>(S_ISGID);
+  return mode == st.st_mode || fchmod(fd, mode & 07777) == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+void Session::handleRead(Request& request) {
+  const auto* in = request.body<fuse_read_in>();
+  const auto file = in == nullptr ? nullptr : files_.get(in->fh);
+  if (file == nullptr || in->size > kMaxWrite) return request.error(EBADF);
+  thread_local std::unique_ptr<char[]> bytes(new char[kMaxWrite]);
+  // What the page cache has is had without sleeping; for the rest somebody else answers the kernel meanwhile.
+  const struct iovec whole = {bytes.get(), in->size};
+  const ssize_t cached = preadv2(file->fd.get(), &whole, 1, static_cast<off_t>(in->offset), RWF_NOWAIT);
+  size_t done = cached > 0 ? static_cast<size_t>(cached) : 0;
+  if (done < in->size) mayBlock();
+  while (done < in->size) {
+    const ssize_t count = pread(file->fd.get(), bytes.get() + done, in->size - done, static_cast<off_t>(in->offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return request.error(errno);
+    if (count == 0) break;
+    done += static_cast<size_t>(count);
+  }
+  request.data(bytes.get(), done);
+}
+
+int Session::actWrite(const OpenFile& file, const fuse_write_in& in, const char* bytes) {
+  if (const int error = writeFully(file.fd.get(), bytes, in.size, in.offset)) return error;
+  if ((in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0) {
+    if (const int error = dropPrivilegeBits(file.fd.get())) return error;
+  }
+  failpoint("after-act");
+  return 0;
+}
+
+void Session::answerWrite(const OpenFile& file, uint32_t size, ReplyTo to, int error) {
+  if (!options_.writeback) barrier(file.actor, Reason::kWrite);
+  if (error != 0) to.error(error);
+  else to.value(fuse_write_out{size, 0});
+}
+
+void Session::parkWrite(Request& request, const std::shared_ptr<OpenFile>& file, const fuse_write_in& in, const char* bytes, Txid txid, Lsn target) {
+  // std::function copies what it holds, so the request's bytes move into something shared.
+  const ReplyTo to = request.to();
+  std::shared_ptr<char> buffer(request.takeBuffer().release(), std::default_delete<char[]>());
+  volume_->log.whenDurable(target, [this, file, in, bytes, buffer, to, txid](int failed) {
+    Inode* inode = file->inode.get();
+    int error = failed;
+    {
+      ChangeLock lock(volume_->inodes.get(), inode);
+      if (error == 0) error = actWrite(*file, in, bytes);
+      inode->file->pendingActs--;
+      lock.acted(inode);
+    }
+    volume_->transactions->finish(txid);
+    answerWrite(*file, in.size, to, error);
+  });
+}
+
+void Session::handleWrite(Request& request) {
+  const auto* head = request.body<fuse_write_in>();
+  const char* bytes = head == nullptr ? nullptr : request.bytes(sizeof *head, head->size);
+  const auto file = bytes == nullptr ? nullptr : files_.get(head->fh);
+  if (file == nullptr || !file->writable) return request.error(EBADF);
+  const fuse_write_in in = *head;
+  Inode* inode = file->inode.get();
+  int error = 0;
+  if (in.size > kSmallWrite) mayBlock();
+  if (!isCaptured(inode)) return answerWrite(*file, in.size, request.to(), actWrite(*file, in, bytes));
+  file->written = true;
+  Lsn target = 0;
+  Txid txid = 0;
+  {
+    ChangeLock lock(volume_->inodes.get(), inode);
+    Change change(volume_, file->actor, &lock);
+    error = change.prepareFile(inode, file->fd.get());
+    if (error == 0) error = change.saveRange(inode, file->fd.get(), in.offset, in.offset + in.size, bytes);
+    if (error == 0) error = change.commit();
+    if (error == 0) {
+      FileState& state = *inode->file;
+      const bool overwrites = state.saved.touches(in.offset / kBlock, (in.offset + in.size + kBlock - 1) / kBlock);
+      if (volume_->strict && overwrites && state.savedLsn > volume_->log.durable()) {
+        target = state.savedLsn;
+        state.pendingActs++;
+        state.pendingTxid = change.txid();
+        txid = change.handOver();
+      } else {
+        // A write to the same place may be durable and yet not have acted; it comes first.
+        if (overwrites) lock.awaitActs(inode, ChangeLock::kAnyTxid);
+        error = actWrite(*file, in, bytes);
+      }
+    }
+  }
+  // Whoever finds the log unsynced may be the one to sync it.
+  if (target != 0) mayBlock();
+  if (target != 0) return parkWrite(request, file, in, bytes, txid, target);
+  answerWrite(*file, in.size, request.to(), error);
+}
+
+void Session::handleFsync(Request& request) {
+  const auto* in = request.body<fuse_fsync_in>();
+  const auto file = in == nullptr ? nullptr : files_.get(in->fh);
+  if (file == nullptr) return request.error(EBADF);
+  mayBlock();
+  Inode* inode = file->inode.get();
+  barrier(file->actor.pid != 0 ? file->actor : actorOf(request.header()), Reason::kSync);
+  if (volume_->strict) {
+    Lsn target = inode->lastUndo;
+    {
+      ChangeLock lock(volume_->inodes.get(), inode);
+      target = std::max(target, inode->bornAt);
+    }
+    if (const int error = volume_->log.waitDurable(target)) return request.error(error);
+  }
+  const bool dataOnly = (in->fsync_flags & FUSE_FSYNC_FDATASYNC) != 0;
+  const int done = dataOnly ? fdatasync(file->fd.get()) : fsync(file->fd.get());
+  request.error(done == 0 ? 0 : errno);
+}
+
+void Session::handleFallocate(Request& request) {
+  const auto* in = request.body<fuse_fallocate_in>();
+  const auto file = in == nullptr ? nullptr : files_.get(in->fh);
+  if (file == nullptr || !file->writable) return request.error(EBADF);
+  mayBlock();
+  Inode* inode = file->inode.get();
+  const int mode = static_cast<int>(in->mode);
+  const int fd = file->fd.get();
+  bool destroys = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0;
+  uint64_t end = in->offset + in->length;
+  if ((mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)) != 0) {
+    destroys = true;
+    end = UINT64_MAX;
+  }
+  int error = 0;
+  {
+    ChangeLock lock(volume_->inodes.get(), inode);
+    lock.awaitActs(inode, ChangeLock::kAnyTxid);
+    Change change(volume_, file->actor, &lock);
+    error = change.prepareFile(inode, fd);
+    if (error == 0 && destroys) error = change.saveRange(inode, fd, in->offset, end, nullptr);
+    if (error == 0) error = change.commit();
+    if (error == 0 && destroys && inode->file != nullptr) error = change.awaitDurable(inode->file->savedLsn);
+    if (error == 0 && fallocate(fd, mode, static_cast<off_t>(in->offset), static_cast<off_t>(in->length)) != 0) error = errno;
+  }
+  if (error == 0) {
+    file->written = true;
+    if (destroys) barrier(file->actor, Reason::kTruncate);
+  }
+  request.error(error);
+}
+
+void Session::handleLseek(Request& request) {
+  const auto* in = request.body<fuse_lseek_in>();
+  const auto file = in == nullptr ? nullptr : files_.get(in->fh);
+  if (file == nullptr) return request.error(EBADF);
+  const off_t found = lseek(file->fd.get(), static_cast<off_t>(in->offset), static_cast<int>(in->whence));
+  if (found < 0) return request.error(errno);
+  request.value(fuse_lseek_out{static_cast<uint64_t>(found)});
+}
+
+ssize_t Session::copyStep(const OpenFile& source, uint64_t sourceOffset, const OpenFile& target, uint64_t offset, uint64_t length, uint32_t flags) {
+  Inode* inode = target.inode.get();
+  ChangeLock lock(volume_->inodes.get(), inode);
+  lock.awaitActs(inode, ChangeLock::kAnyTxid);
+  Change change(volume_, target.actor, &lock);
+  int error = change.prepareFile(inode, target.fd.get());
+  if (error == 0) error = change.saveRange(inode, target.fd.get(), offset, offset + length, nullptr);
+  if (error == 0) error = change.commit();
+  if (error == 0 && inode->file != nullptr) error = change.awaitDurable(inode->file->savedLsn);
+  if (error != 0) return -error;
+  off_t from = static_cast<off_t>(sourceOffset);
+  off_t to = static_cast<off_t>(offset);
+  const ssize_t count = copy_file_range(source.fd.get(), &from, target.fd.get(), &to, length, flags);
+  return count < 0 ? -errno : count;
+}
+
+void Session::handleCopyFileRange(Request& request) {
+  const auto* in = request.body<fuse_copy_file_range_in>();
+  if (in == nullptr) return request.error(EINVAL);
+  // From or into a snapshot the kernel copies by reading and writing.
+  if (Snapshots::isSnapshotNode(in->nodeid_out)) return request.error(EROFS);
+  const auto source = files_.get(in->fh_in);
+  const auto target = files_.get(in->fh_out);
+  if (source == nullptr || target == nullptr || !target->writable) return request.error(EBADF);
+  mayBlock();
+  uint64_t done = 0;
+  while (done < in->len) {
+    const uint64_t step = std::min(in->len - done, kCopyStep);
+    const ssize_t count = copyStep(*source, in->off_in + done, *target, in->off_out + done, step, static_cast<uint32_t>(in->flags));
+    if (count < 0 && done == 0) return request.error(static_cast<int>(-count));
+    if (count <= 0) break;
+    done += static_cast<uint64_t>(count);
+  }
+  if (done > 0) target->written = true;
+  request.value(fuse_write_out{static_cast<uint32_t>(std::min<uint64_t>(done, UINT32_MAX)), 0});
+}
+
+}  // namespace tidemark

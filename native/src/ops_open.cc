@@ -1,0 +1,123 @@
+// Open and release: how the kernel is to treat a handle (its cache, direct, or passed through).
+//
+// The kernel allows no mix of cached and passthrough handles on one inode. Large files opened only for reading are passed
+// through (the kernel then reads the backing file itself); a writer that comes while such a handle is open bypasses the
+// cache instead, so that both see the backing file's pages and every write is captured.
+#include <unistd.h>
+
+#include "session.h"
+
+namespace tidemark {
+namespace {
+
+// Registering a backing file costs two system calls; smaller files are read sooner than that pays.
+constexpr off_t kPassthroughBytes = 128 << 10;
+
+// How long a writer waits for the releases of readers that have already closed: they are on their way to us.
+constexpr int kReleasePolls = 20;
+constexpr useconds_t kReleasePollMicroseconds = 100;
+
+}  // namespace
+
+bool Session::passThrough(Inode* inode, OpenFile* file, int32_t* backingId) {
+  FileState& state = *inode->file;
+  struct stat st;
+  if (!passthrough_ || state.cachedHandles > 0) return false;
+  if (state.passthroughHandles == 0) {
+    if (fstat(file->fd.get(), &st) != 0 || st.st_size < kPassthroughBytes) return false;
+    abi::BackingMap map{file->fd.get(), 0, 0};
+    state.backingId = ioctl(device_.get(), abi::backingOpen(), &map);
+    if (state.backingId <= 0) {
+      // Refused for this file system is refused for every file on it.
+      passthrough_ = false;
+      return false;
+    }
+  }
+  state.passthroughHandles++;
+  file->passthrough = true;
+  *backingId = state.backingId;
+  return true;
+}
+
+uint32_t Session::chooseMode(Inode* inode, OpenFile* file, int32_t* backingId) {
+  for (int poll = 0; file->writable && poll < kReleasePolls; poll++) {
+    {
+      ChangeLock lock(volume_->inodes.get(), inode);
+      if (inode->file == nullptr || inode->file->passthroughHandles == 0) break;
+    }
+    usleep(kReleasePollMicroseconds);
+  }
+  ChangeLock lock(volume_->inodes.get(), inode);
+  if (inode->file == nullptr) inode->file = std::make_unique<FileState>();
+  FileState& state = *inode->file;
+  state.handles++;
+  if (!file->writable && passThrough(inode, file, backingId)) return abi::kOpenPassthrough;
+  if (state.passthroughHandles > 0) return FOPEN_DIRECT_IO;
+  state.cachedHandles++;
+  file->cached = true;
+  return FOPEN_KEEP_CACHE;
+}
+
+void Session::closeMode(Inode* inode, const OpenFile& file) {
+  ChangeLock lock(volume_->inodes.get(), inode);
+  FileState& state = *inode->file;
+  state.handles--;
+  if (file.cached) state.cachedHandles--;
+  if (file.passthrough && --state.passthroughHandles == 0) {
+    uint32_t id = static_cast<uint32_t>(state.backingId);
+    ioctl(device_.get(), abi::backingClose(), &id);
+  }
+  // What was saved in the open transaction is forgotten with it; saving again is harmless.
+  if (state.handles == 0 && state.pendingActs == 0) inode->file.reset();
+}
+
+int Session::openFile(Inode* inode, uint32_t flags, const Actor& actor, UniqueFd fd, abi::OpenOut* out) {
+  auto file = std::make_shared<OpenFile>();
+  file->fd = std::move(fd);
+  file->inode = volume_->inodes->hold(inode);
+  file->actor = actor;
+  file->writable = (flags & O_ACCMODE) != O_RDONLY;
+  if (file->writable) writers_++;
+  out->openFlags = chooseMode(inode, file.get(), &out->backingId);
+  out->fh = files_.add(std::move(file));
+  return 0;
+}
+
+void Session::handleOpen(Request& request) {
+  Inode* inode = inodeOf(request);
+  const auto* in = request.body<fuse_open_in>();
+  if (inode == nullptr || in == nullptr) return request.error(ESTALE);
+  if (!S_ISREG(inode->type)) return request.error(EINVAL);
+  const bool writable = (in->flags & O_ACCMODE) != O_RDONLY;
+  // Writers read too: pre-images, and the pages around a small write in the kernel's cache. Appending is done by the
+  // kernel, which knows the size; alignment of O_DIRECT is the application's, not ours; truncation comes as SETATTR.
+  const int flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | (static_cast<int>(in->flags) & O_NOATIME);
+  UniqueFd fd;
+  const int byId = volume_->backing.openById(inode->id, flags);
+  if (byId >= 0) {
+    fd.reset(byId);
+  } else {
+    FdLease lease = volume_->inodes->lease(inode);
+    if (!lease.valid()) return request.error(lease.error());
+    fd.reset(open(lease.path().c_str(), flags));
+    if (!fd.valid() && errno == EPERM) fd.reset(open(lease.path().c_str(), flags & ~O_NOATIME));
+    if (!fd.valid()) return request.error(errno);
+  }
+  Actor actor;
+  if (writable) actor = actorOf(request.header());
+  abi::OpenOut out{};
+  if (const int error = openFile(inode, in->flags, actor, std::move(fd), &out)) return request.error(error);
+  request.value(out);
+}
+
+void Session::handleRelease(Request& request) {
+  const auto* in = request.body<fuse_release_in>();
+  const auto file = in == nullptr ? nullptr : files_.remove(in->fh);
+  if (file == nullptr) return request.error(EBADF);
+  closeMode(file->inode.get(), *file);
+  if (file->writable) writers_--;
+  if (file->written) barrier(file->actor, Reason::kClose);
+  request.error(0);
+}
+
+}  // namespace tidemark

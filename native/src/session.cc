@@ -1,0 +1,397 @@
+#include "session.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include <algorithm>
+
+#include "credentials.h"
+#include "mounting.h"
+
+namespace tidemark {
+namespace {
+
+constexpr unsigned kMostReaders = 16;
+
+// A read of the device that took no longer than this found a request waiting; so many in a row mean a queue.
+constexpr uint64_t kNoWaitNs = 2000;
+constexpr unsigned kQueueLength = 16;
+
+// How often the relief thread looks whether the only reader is stuck: while requests come, and while none do.
+constexpr long kReliefNs = 2000000;
+constexpr long kQuietReliefNs = 20000000;
+
+uint64_t monotonicNs() {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+struct Feature {
+  uint64_t bit;
+  const char* name;
+};
+
+constexpr Feature kFeatures[] = {
+    {FUSE_ASYNC_READ, "async-read"},
+    {FUSE_BIG_WRITES, "big-writes"},
+    {FUSE_DONT_MASK, "umask"},
+    {FUSE_DO_READDIRPLUS, "readdirplus"},
+    {FUSE_READDIRPLUS_AUTO, "readdirplus-auto"},
+    {FUSE_ASYNC_DIO, "async-dio"},
+    {FUSE_WRITEBACK_CACHE, "writeback"},
+    {FUSE_PARALLEL_DIROPS, "parallel-dirops"},
+    {FUSE_POSIX_ACL, "posix-acl"},
+    {FUSE_MAX_PAGES, "max-pages"},
+    {FUSE_CACHE_SYMLINKS, "cache-symlinks"},
+    {FUSE_EXPLICIT_INVAL_DATA, "explicit-invalidation"},
+    {FUSE_HANDLE_KILLPRIV_V2, "killpriv-v2"},
+    {FUSE_SETXATTR_EXT, "setxattr-ext"},
+    {FUSE_EXPORT_SUPPORT, "export"},
+    {FUSE_INIT_EXT, "init-ext"},
+    {abi::kDirectIoAllowMmap, "direct-io-mmap"},
+    {abi::kPassthrough, "passthrough"},
+};
+
+}  // namespace
+
+Session::Session(Volume* volume, SessionOptions options, SnapshotSink* sink) : volume_(volume), options_(std::move(options)), snapshots_(volume, sink) {}
+
+Session::~Session() = default;
+
+int Session::start(std::string* message) {
+  if (const int error = mountFuse({options_.mountpoint, options_.source, options_.allowOther}, &device_, message)) return error;
+  std::unique_lock<std::mutex> lock(mutex_);
+  startReader();
+  while (!initialized_ && !ended_) changed_.wait(lock);
+  if (ended_) return EIO;
+  startHelpers();
+  return 0;
+}
+
+// Called with mutex_ held.
+void Session::startReader() {
+  int fd = device_.get();
+  if (readerCount_ > 0) {
+    UniqueFd clone(open("/dev/fuse", O_RDWR | O_CLOEXEC));
+    uint32_t source = static_cast<uint32_t>(device_.get());
+    if (clone.valid() && ioctl(clone.get(), FUSE_DEV_IOC_CLONE, &source) == 0) {
+      fd = clone.get();
+      devices_.push_back(std::move(clone));
+    }
+  }
+  readerCount_++;
+  readers_.emplace_back([this, fd] { readLoop(fd); });
+}
+
+bool Session::restUntilWanted() {
+  if (idleReaders_.load(std::memory_order_relaxed) == 0) return true;
+  std::unique_lock<std::mutex> lock(mutex_);
+  restingReaders_++;
+  while (idleReaders_.load() > 0 && !ended_) readerWanted_.wait(lock);
+  restingReaders_--;
+  return !ended_;
+}
+
+void Session::wantReader() {
+  std::lock_guard<std::mutex> guard(mutex_);
+  if (restingReaders_ > 0) readerWanted_.notify_one();
+  else if (initialized_ && readerCount_ < kMostReaders && !ended_) startReader();
+}
+
+void Session::readLoop(int device) {
+  ownUmask();
+  RequestBuffer buffer;
+  unsigned queued = 0;
+  while (restUntilWanted()) {
+    if (buffer == nullptr) buffer.reset(new char[kRequestBytes]);
+    idleReaders_.fetch_add(1);
+    const uint64_t before = monotonicNs();
+    const ssize_t length = read(device, buffer.get(), kRequestBytes);
+    idleReaders_.fetch_sub(1);
+    requestsRead_.fetch_add(1, std::memory_order_relaxed);
+    queued = monotonicNs() - before < kNoWaitNs ? queued + 1 : 0;
+    if (queued >= kQueueLength) {
+      queued = 0;
+      mayBlock();
+    }
+    if (length < 0) {
+      if (errno == EINTR || errno == EAGAIN || errno == ENOENT) continue;
+      break;
+    }
+    if (static_cast<size_t>(length) < sizeof(fuse_in_header)) continue;
+    Request request(device, &buffer, static_cast<size_t>(length));
+    dispatch(request);
+  }
+  std::lock_guard<std::mutex> guard(mutex_);
+  ended_ = true;
+  changed_.notify_all();
+  readerWanted_.notify_all();
+}
+
+void Session::dispatch(Request& request) {
+  const uint32_t opcode = request.header().opcode;
+  const uint64_t start = monotonicNs();
+  if (Snapshots::isSnapshotNode(request.node()) && opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET) runOnSnapshot(request);
+  else run(request);
+  if (opcode >= kOperations) return;
+  const uint64_t took = monotonicNs() - start;
+  OperationStatistics& statistics = statistics_[opcode];
+  statistics.count.fetch_add(1, std::memory_order_relaxed);
+  statistics.totalNs.fetch_add(took, std::memory_order_relaxed);
+  if (took > statistics.maxNs.load(std::memory_order_relaxed)) statistics.maxNs.store(took, std::memory_order_relaxed);
+}
+
+void Session::runOnSnapshot(Request& request) {
+  if (request.header().opcode == FUSE_STATFS) return handleStatfs(request);
+  snapshots_.run(request);
+}
+
+void Session::run(Request& request) {
+  switch (request.header().opcode) {
+    case FUSE_INIT: return handleInit(request);
+    case FUSE_LOOKUP: return handleLookup(request);
+    case FUSE_FORGET:
+    case FUSE_BATCH_FORGET: return handleForget(request);
+    case FUSE_GETATTR: return handleGetattr(request);
+    case abi::kStatxOpcode: return handleStatx(request);
+    case FUSE_SETATTR: return handleSetattr(request);
+    case FUSE_READLINK: return handleReadlink(request);
+    case FUSE_STATFS: return handleStatfs(request);
+    case FUSE_GETXATTR: return handleGetxattr(request);
+    case FUSE_LISTXATTR: return handleListxattr(request);
+    case FUSE_SETXATTR: return handleSetxattr(request);
+    case FUSE_REMOVEXATTR: return handleRemovexattr(request);
+    case FUSE_CREATE: return handleCreate(request);
+    case FUSE_MKNOD: return handleMknod(request);
+    case FUSE_MKDIR: return handleMkdir(request);
+    case FUSE_SYMLINK: return handleSymlink(request);
+    case FUSE_LINK: return handleLink(request);
+    case FUSE_UNLINK: return handleUnlink(request);
+    case FUSE_RMDIR: return handleRmdir(request);
+    case FUSE_TMPFILE: return handleTmpfile(request);
+    case FUSE_RENAME: {
+      const auto* in = request.body<fuse_rename_in>();
+      return in == nullptr ? request.error(EINVAL) : handleRename(request, sizeof *in, in->newdir, 0);
+    }
+    case FUSE_RENAME2: {
+      const auto* in = request.body<fuse_rename2_in>();
+      return in == nullptr ? request.error(EINVAL) : handleRename(request, sizeof *in, in->newdir, in->flags);
+    }
+    case FUSE_OPEN: return handleOpen(request);
+    case FUSE_RELEASE: return handleRelease(request);
+    case FUSE_READ: return handleRead(request);
+    case FUSE_WRITE: return handleWrite(request);
+    case FUSE_FSYNC: return handleFsync(request);
+    case FUSE_FALLOCATE: return handleFallocate(request);
+    case FUSE_LSEEK: return handleLseek(request);
+    case FUSE_COPY_FILE_RANGE: return handleCopyFileRange(request);
+    case FUSE_OPENDIR: return handleOpendir(request);
+    case FUSE_READDIR: return handleReaddir(request, false);
+    case FUSE_READDIRPLUS: return handleReaddir(request, true);
+    case FUSE_RELEASEDIR: return handleReleasedir(request);
+    case FUSE_FSYNCDIR: return handleFsyncdir(request);
+    case FUSE_IOCTL: return request.error(ENOTTY);
+    case FUSE_DESTROY: return request.error(0);
+    // Unanswered on purpose elsewhere: FLUSH would cost every close a round trip. The kernel writes dirty pages before it,
+    // and RELEASE is the barrier. Locks stay in the kernel, which is the only one who sees this mount.
+    default: return request.error(ENOSYS);
+  }
+}
+
+void Session::handleInit(Request& request) {
+  const auto* in = request.body<fuse_init_in>();
+  if (in == nullptr || in->major != 7) return request.error(EPROTO);
+  kernelMinor_ = std::min(in->minor, abi::kMinor);
+  const uint64_t offered = in->flags | ((in->flags & FUSE_INIT_EXT) != 0 ? uint64_t{in->flags2} << 32 : 0);
+  uint64_t wanted = 0;
+  for (const Feature& feature : kFeatures) wanted |= feature.bit;
+  if (!options_.writeback) wanted &= ~uint64_t{FUSE_WRITEBACK_CACHE};
+  // Backing ids can be registered by root alone; the tree below may itself be stacked, hence the depth.
+  if (geteuid() != 0) wanted &= ~abi::kPassthrough;
+  features_ = offered & wanted;
+  passthrough_ = (features_ & abi::kPassthrough) != 0;
+  abi::InitOut out{};
+  out.major = 7;
+  out.minor = kernelMinor_;
+  out.maxReadahead = std::max<uint32_t>(in->max_readahead, kMaxWrite);
+  out.flags = static_cast<uint32_t>(features_);
+  out.flags2 = static_cast<uint32_t>(features_ >> 32);
+  out.maxBackground = 64;
+  out.congestionThreshold = 48;
+  out.maxWrite = (features_ & FUSE_MAX_PAGES) != 0 ? kMaxWrite : 128 << 10;
+  out.maxPages = kMaxWrite / 4096;
+  out.timeGranularity = 1;
+  out.maxStackDepth = passthrough_ ? 2 : 0;
+  request.value(out);
+  std::lock_guard<std::mutex> guard(mutex_);
+  initialized_ = true;
+  changed_.notify_all();
+}
+
+void Session::forgetOne(uint64_t node, uint64_t count) {
+  if (Snapshots::isSnapshotNode(node)) snapshots_.forget(node, count);
+  else volume_->inodes->forget(node, count);
+}
+
+void Session::handleForget(Request& request) {
+  if (request.header().opcode == FUSE_FORGET) {
+    const auto* in = request.body<fuse_forget_in>();
+    if (in != nullptr) forgetOne(request.node(), in->nlookup);
+    return;
+  }
+  const auto* in = request.body<fuse_batch_forget_in>();
+  if (in == nullptr) return;
+  for (uint32_t i = 0; i < in->count; i++) {
+    const char* at = request.bytes(sizeof *in + i * sizeof(fuse_forget_one), sizeof(fuse_forget_one));
+    if (at == nullptr) return;
+    fuse_forget_one one;
+    memcpy(&one, at, sizeof one);
+    forgetOne(one.nodeid, one.nlookup);
+  }
+}
+
+void Session::startHelpers() {
+  timer_ = std::thread([this] { timerLoop(); });
+  pusher_ = std::thread([this] { pusherLoop(); });
+  relief_ = std::thread([this] { reliefLoop(); });
+}
+
+void Session::reliefLoop() {
+  uint64_t last = 0;
+  long pauseNs = kReliefNs;
+  while (!helpersStop_.load()) {
+    const struct timespec pause = {0, pauseNs};
+    nanosleep(&pause, nullptr);
+    const uint64_t read = requestsRead_.load(std::memory_order_relaxed);
+    if (read == last) mayBlock();
+    pauseNs = read == last ? std::min(pauseNs * 2, kQuietReliefNs) : kReliefNs;
+    last = read;
+  }
+}
+
+void Session::timerLoop() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (!stopping_ && !ended_) {
+    changed_.wait_for(lock, std::chrono::milliseconds(options_.intervalMs));
+    if (stopping_ || ended_) break;
+    lock.unlock();
+    if (writers_.load() > 0 && options_.writeback) {
+      std::unique_lock<std::mutex> push(pushMutex_);
+      pushWanted_ = true;
+      pushChanged_.notify_all();
+      while (pushWanted_ && !pushStop_) pushChanged_.wait(push);
+    }
+    volume_->transactions->barrier(nullptr, Reason::kTimer);
+    // The log never lags the disk by more than an interval, also when nobody asks for it. The error is kept by the log.
+    volume_->log.waitDurable(volume_->log.end());
+    lock.lock();
+  }
+}
+
+void Session::pusherLoop() {
+  // This thread waits inside the kernel for our own answers. With a descriptor table of its own it does not keep the
+  // connection open when the other threads are killed: their exit closes the device, and that wakes it.
+  const bool own = unshare(CLONE_FILES) == 0;
+  if (own) syscall(SYS_close_range, 3u, ~0u, 0u);
+  std::unique_lock<std::mutex> lock(pushMutex_);
+  while (!pushStop_) {
+    while (!pushWanted_ && !pushStop_) pushChanged_.wait(lock);
+    if (pushStop_) break;
+    lock.unlock();
+    if (own) {
+      const int fd = open(options_.mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      if (fd >= 0) {
+        syncfs(fd);
+        close(fd);
+      }
+    }
+    lock.lock();
+    pushWanted_ = false;
+    pushChanged_.notify_all();
+  }
+}
+
+int Session::unmount() {
+  {
+    std::lock_guard<std::mutex> guard(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  {
+    std::lock_guard<std::mutex> guard(pushMutex_);
+    pushStop_ = true;
+    pushChanged_.notify_all();
+  }
+  helpersStop_ = true;
+  for (std::thread* helper : {&timer_, &pusher_, &relief_})
+    if (helper->joinable()) helper->join();
+  bool ended;
+  {
+    std::lock_guard<std::mutex> guard(mutex_);
+    ended = ended_;
+  }
+  if (!ended) {
+    if (const int error = unmountFuse(options_.mountpoint)) {
+      std::lock_guard<std::mutex> guard(mutex_);
+      stopping_ = false;
+      pushStop_ = false;
+      helpersStop_ = false;
+      startHelpers();
+      return error;
+    }
+  }
+  awaitEnd();
+  for (std::thread& reader : readers_) reader.join();
+  readers_.clear();
+  return volume_->transactions->settle(Reason::kUnmount);
+}
+
+void Session::awaitEnd() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (!ended_) changed_.wait(lock);
+}
+
+Actor Session::actorOf(const fuse_in_header& header) {
+  Actor actor;
+  actor.uid = header.uid;
+  actor.gid = header.gid;
+  actor.pid = header.pid;
+  volume_->fillCommand(&actor);
+  return actor;
+}
+
+void Session::accessChanged() { snapshots_.accessChanged(); }
+
+void Session::invalidateInode(uint64_t node) {
+  const struct {
+    fuse_out_header header;
+    fuse_notify_inval_inode_out out;
+  } notice = {{sizeof notice, FUSE_NOTIFY_INVAL_INODE, 0}, {node, 0, 0}};
+  // ENOENT: the kernel does not know it, which is as good.
+  if (write(device_.get(), &notice, sizeof notice) < 0) return;
+}
+
+void Session::invalidateEntry(uint64_t parent, const char* name) {
+  fuse_out_header header{};
+  fuse_notify_inval_entry_out out{};
+  out.parent = parent;
+  out.namelen = static_cast<uint32_t>(strlen(name));
+  header.error = FUSE_NOTIFY_INVAL_ENTRY;
+  header.len = static_cast<uint32_t>(sizeof header + sizeof out + out.namelen + 1);
+  const struct iovec parts[] = {{&header, sizeof header}, {&out, sizeof out}, {const_cast<char*>(name), out.namelen + 1}};
+  if (writev(device_.get(), parts, 3) < 0) return;
+}
+
+std::string Session::protocol() const { return "7." + std::to_string(kernelMinor_); }
+
+std::vector<std::string> Session::features() const {
+  std::vector<std::string> names;
+  for (const Feature& feature : kFeatures)
+    if ((features_ & feature.bit) != 0) names.emplace_back(feature.name);
+  return names;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,229 @@
+// One mount: the connection to the kernel, the threads that read it, and one function per kernel request.
+//
+// Threads: readers run every operation; the timer ends
+// transactions that wait for no barrier; the pusher asks the kernel for its dirty pages. The JavaScript thread calls
+// start, unmount, the replies of Snapshots, and reads state.
+//
+// Readers: one waits for requests at a time, so that the same warm thread answers one after the other (with several waiting
+// the kernel wakes them in turn, which was measured to take twice the processor time). Another reader takes over when the
+// one at work says that it may block (mayBlock), when requests queue up behind it, or when the relief thread finds it
+// stuck; the surplus rests again as soon as somebody waits.
+//
+// Invariants:
+// 1. A handle that can write is never passed through.
+// 2. What a request changed is in the log before it acts (Change), and its answer is sent after it acted.
+// 3. A node number with the top bit set belongs to Snapshots and changes nothing: EROFS.
+#pragma once
+
+#include <atomic>
+#include <thread>
+
+#include "capture.h"
+#include "handles.h"
+#include "request.h"
+#include "snapshots.h"
+
+namespace tidemark {
+
+struct SessionOptions {
+  std::string mountpoint;
+  std::string source;
+  bool writeback = true;
+  unsigned intervalMs = 1000;
+  bool snapshotsVisible = false;
+  bool allowOther = true;
+};
+
+struct OperationStatistics {
+  std::atomic<uint64_t> count{0};
+  std::atomic<uint64_t> totalNs{0};
+  std::atomic<uint64_t> maxNs{0};
+};
+
+class Session {
+ public:
+  static constexpr unsigned kOperations = 64;
+
+  Session(Volume* volume, SessionOptions options, SnapshotSink* sink);
+  ~Session();
+
+  // Mounts and starts the threads. 0 or an errno; *message says more where an errno cannot.
+  int start(std::string* message);
+  // Flushes, ends the open transaction, unmounts, joins the threads. 0 or an errno (EBUSY: in use).
+  int unmount();
+  // Blocks until the kernel has ended the connection.
+  void awaitEnd();
+
+  Snapshots& snapshots() { return snapshots_; }
+  void invalidateInode(uint64_t node);
+  void invalidateEntry(uint64_t parent, const char* name);
+
+  std::string protocol() const;
+  std::vector<std::string> features() const;
+  size_t handleCount() const { return files_.count() + directories_.count(); }
+  const OperationStatistics& statistics(unsigned opcode) const { return statistics_[opcode]; }
+
+  // Parses and runs one request (public for the fuzzer).
+  void dispatch(Request& request);
+
+ private:
+  friend class Snapshots;
+
+  // session.cc
+  void readLoop(int device);
+  void startReader();
+  // Rests until the readers that wait for requests are too few. false when the session has ended.
+  bool restUntilWanted();
+  void wantReader();
+  void reliefLoop();
+  void startHelpers();
+  void handleInit(Request& request);
+  void timerLoop();
+  void pusherLoop();
+  void run(Request& request);
+  void runOnSnapshot(Request& request);
+  void forgetOne(uint64_t node, uint64_t count);
+  void handleForget(Request& request);
+
+  // ops_attributes.cc
+  void handleLookup(Request& request);
+  void handleGetattr(Request& request);
+  void handleStatx(Request& request);
+  void handleSetattr(Request& request);
+  int applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& actor);
+  int changeSize(Inode* inode, int fd, uint64_t size, Change* change);
+  int changeAttributes(Inode* inode, const std::string& path, int fd, const fuse_setattr_in& in);
+  void handleReadlink(Request& request);
+  void handleStatfs(Request& request);
+  void handleGetxattr(Request& request);
+  void handleListxattr(Request& request);
+  void handleSetxattr(Request& request);
+  void handleRemovexattr(Request& request);
+  int changeXattr(Inode* inode, const Actor& actor, const char* name, const char* value, size_t size, uint32_t flags, bool killSgid);
+
+  // ops_names.cc
+  void handleCreate(Request& request);
+  void handleMknod(Request& request);
+  void handleMkdir(Request& request);
+  void handleSymlink(Request& request);
+  void handleLink(Request& request);
+  void handleUnlink(Request& request);
+  void handleRmdir(Request& request);
+  void handleTmpfile(Request& request);
+  struct NewNode {
+    uint32_t mode = 0;
+    uint32_t umask = 0;
+    uint64_t rdev = 0;
+    const char* target = nullptr;
+    int openFlags = 0;
+    NameOperation operation = NameOperation::kCreate;
+  };
+  // Makes a name; for regular files *fd is an open descriptor.
+  int makeNode(const fuse_in_header& header, const char* name, const NewNode& wanted, UniqueFd* fd, fuse_entry_out* entry);
+  int makeOnBacking(int directoryFd, const char* name, const NewNode& wanted, const fuse_in_header& header, UniqueFd* fd);
+  int removeName(Inode* directory, const char* name, const Actor& actor, bool isDirectory);
+
+  // ops_rename.cc
+  struct Rename {
+    Inode* directory;
+    const char* name;
+    Inode* targetDirectory;
+    const char* targetName;
+    uint32_t flags;
+  };
+  void handleRename(Request& request, size_t fixed, uint64_t targetNode, uint32_t flags);
+  int renameNode(const Rename& rename, const Actor& actor);
+  int actRename(const Rename& rename, int fromFd, int toFd, bool replaces, FileId replacedId, const struct stat& replaced, bool history);
+
+  // ops_open.cc
+  void handleOpen(Request& request);
+  void handleRelease(Request& request);
+  int openFile(Inode* inode, uint32_t flags, const Actor& actor, UniqueFd fd, abi::OpenOut* out);
+  uint32_t chooseMode(Inode* inode, OpenFile* file, int32_t* backingId);
+  bool passThrough(Inode* inode, OpenFile* file, int32_t* backingId);
+  void closeMode(Inode* inode, const OpenFile& file);
+
+  // ops_data.cc
+  void handleRead(Request& request);
+  void handleWrite(Request& request);
+  int actWrite(const OpenFile& file, const fuse_write_in& in, const char* bytes);
+  void answerWrite(const OpenFile& file, uint32_t size, ReplyTo to, int error);
+  // Lets the write wait for the log without a thread.
+  void parkWrite(Request& request, const std::shared_ptr<OpenFile>& file, const fuse_write_in& in, const char* bytes, Txid txid, Lsn target);
+  void handleFsync(Request& request);
+  void handleFallocate(Request& request);
+  void handleLseek(Request& request);
+  void handleCopyFileRange(Request& request);
+  ssize_t copyStep(const OpenFile& source, uint64_t sourceOffset, const OpenFile& target, uint64_t offset, uint64_t length, uint32_t flags);
+
+  // ops_directories.cc
+  void handleOpendir(Request& request);
+  void handleReaddir(Request& request, bool plus);
+  void handleReleasedir(Request& request);
+  struct DirectoryEntry {
+    uint64_t ino;
+    int64_t next;
+    uint8_t type;
+    const char* name;
+  };
+  static bool nextEntries(OpenDirectory* directory);
+  // false when the entry does not fit into `room` bytes.
+  bool appendEntry(std::vector<char>* out, size_t room, OpenDirectory* directory, const DirectoryEntry& entry, bool plus);
+  void handleFsyncdir(Request& request);
+
+  // Shared by operations.
+  // Called before what may sleep: somebody else answers the kernel meanwhile.
+  void mayBlock() {
+    if (idleReaders_.load(std::memory_order_relaxed) == 0) wantReader();
+  }
+  Actor actorOf(const fuse_in_header& header);
+  Inode* inodeOf(const Request& request) { return volume_->inodes->byNode(request.node()); }
+  void barrier(const Actor& actor, Reason reason) { volume_->transactions->barrier(&actor, reason); }
+  // The entry for a name that exists; counts a lookup.
+  Inode* fillEntry(Inode* directory, std::string_view name, const struct stat& st, FileId id, fuse_entry_out* entry);
+  void fillAttributes(const Inode* inode, const struct stat& st, fuse_attr* attr) const;
+  bool isReserved(const Inode* directory, const char* name) const;
+  static bool isEmptyDirectory(int directoryFd, const char* name);
+  // Descriptor of an inode for reading and writing, for operations that have no handle.
+  UniqueFd openForChange(Inode* inode, int* error);
+  void accessChanged();
+
+  Volume* const volume_;
+  const SessionOptions options_;
+  Snapshots snapshots_;
+  HandleTable<OpenFile> files_;
+  HandleTable<OpenDirectory> directories_;
+  OperationStatistics statistics_[kOperations];
+
+  UniqueFd device_;
+  uint32_t kernelMinor_ = 0;
+  uint64_t features_ = 0;
+  std::atomic<bool> passthrough_{false};
+  std::atomic<uint32_t> writers_{0};
+
+  // Guards threads, readerCount_, devices_, ended_, stopping_.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::thread> readers_;
+  std::vector<UniqueFd> devices_;
+  unsigned readerCount_ = 0;
+  bool initialized_ = false;
+  bool ended_ = false;
+  bool stopping_ = false;
+  unsigned restingReaders_ = 0;
+  std::condition_variable readerWanted_;
+  std::atomic<unsigned> idleReaders_{0};
+  std::thread timer_;
+  std::thread pusher_;
+  std::thread relief_;
+  std::atomic<bool> helpersStop_{false};
+  std::atomic<uint64_t> requestsRead_{0};
+
+  // Guards pushWanted_, pushDone_: the timer asks the pusher for one push at a time.
+  std::mutex pushMutex_;
+  std::condition_variable pushChanged_;
+  bool pushWanted_ = false;
+  bool pushStop_ = false;
+};
+
+}  // namespace tidemark

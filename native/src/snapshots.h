@@ -1,0 +1,134 @@
+// Everything below ".snapshots": passes decisions to JavaScript, serves bytes and listings itself.
+//
+// A request that needs a decision becomes a SnapshotEvent; its answer comes through one of the reply functions. Reads are
+// served from the plan that open was answered with, directories from the listing that opendir was answered with.
+//
+// Invariants:
+// 1. Every event with an id is answered once; the kernel's request behind it then is, too.
+// 2. A node is reported forgotten when the kernel has forgotten it and no listing that mentions it is open.
+// 3. Nothing below a snapshot can be changed: whatever is not in run()'s list is EROFS.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include "handles.h"
+#include "pieces.h"
+#include "request.h"
+
+namespace tidemark {
+
+enum class SnapshotOperation { kRoot, kLookup, kGetattr, kReadlink, kList, kOpen, kReplan, kGetxattr, kListxattr, kForget, kAccessChanged };
+
+struct SnapshotEvent {
+  SnapshotOperation operation;
+  uint32_t id = 0;
+  FileId directory;
+  uint64_t node = 0;
+  std::string name;
+  uint32_t uid = 0, gid = 0, pid = 0;
+  std::vector<uint64_t> nodes;
+};
+
+// Delivers events to JavaScript, in order. Called on session threads.
+class SnapshotSink {
+ public:
+  virtual ~SnapshotSink() = default;
+  virtual void deliver(std::unique_ptr<SnapshotEvent> event) = 0;
+};
+
+struct SnapshotNode {
+  uint64_t node = 0;
+  uint64_t ino = 0;
+  PackedAttributes attributes{};
+  uint32_t timeoutMs = 0;
+};
+
+struct SnapshotEntry : SnapshotNode {
+  std::string name;
+};
+
+struct OpenSnapshotFile {
+  uint64_t node = 0;
+  // Guards file: replaced as a whole when the plan goes stale.
+  std::mutex mutex;
+  std::shared_ptr<const PlannedFile> file;
+};
+
+struct OpenSnapshotDirectory {
+  uint64_t node = 0;
+  std::vector<SnapshotEntry> entries;
+};
+
+class Snapshots {
+ public:
+  static constexpr uint64_t kNodeBit = 1ull << 63;
+  static constexpr const char* kName = ".snapshots";
+
+  Snapshots(Volume* volume, SnapshotSink* sink) : volume_(volume), sink_(sink) {}
+
+  static bool isSnapshotNode(uint64_t node) { return (node & kNodeBit) != 0; }
+  bool anyKnown() const;
+
+  // LOOKUP of ".snapshots" in a live directory.
+  void lookupRoot(Request& request, Inode* directory);
+  void run(Request& request);
+  void forget(uint64_t node, uint64_t count);
+  // Leaves only those nodes that are still forgotten. On the JavaScript thread, where answers could revive them.
+  void keepForgotten(std::vector<uint64_t>* nodes) const;
+  // The permissions of now have changed somewhere.
+  void accessChanged();
+  // Directories (node numbers of live inodes) whose ".snapshots" the kernel may remember.
+  std::vector<uint64_t> takeRoots();
+
+  // Answers, from the JavaScript thread.
+  void replyError(uint32_t id, int error);
+  void replyNode(uint32_t id, const SnapshotNode& node);
+  void replyData(uint32_t id, const char* bytes, size_t length);
+  void replyListing(uint32_t id, std::vector<SnapshotEntry> entries);
+  void replyPlan(uint32_t id, Plan plan, const std::string* hint);
+
+ private:
+  struct Pending {
+    ReplyTo to;
+    uint32_t opcode = 0;
+    uint64_t node = 0;
+    uint32_t size = 0;                          // room the caller gave (getxattr, listxattr), or bytes to read
+    uint64_t offset = 0;                        // of the read that met a stale plan
+    std::shared_ptr<OpenSnapshotFile> file;     // replan
+    uint64_t liveDirectory = 0;                 // root: the directory's node number
+  };
+
+  void ask(const Request& request, SnapshotOperation operation, Pending pending, const char* name = "", FileId directory = {});
+  bool take(uint32_t id, Pending* pending);
+  void open(Request& request);
+  void read(Request& request);
+  void seek(Request& request);
+  void readDirectory(Request& request, bool plus);
+  void releaseDirectory(Request& request);
+  void finishRead(const std::shared_ptr<OpenSnapshotFile>& file, uint64_t offset, uint32_t size, ReplyTo to, uint64_t node);
+  void replan(const std::shared_ptr<OpenSnapshotFile>& file, uint64_t offset, uint32_t size, ReplyTo to, uint64_t node);
+  void countLookup(const SnapshotNode& node);
+  void reportForgotten(std::vector<uint64_t> nodes);
+  void fill(const SnapshotNode& node, fuse_entry_out* entry) const;
+
+  Volume* const volume_;
+  SnapshotSink* const sink_;
+  HandleTable<OpenSnapshotFile> files_;
+  HandleTable<OpenSnapshotDirectory> directories_;
+
+  // Guards everything below.
+  mutable std::mutex mutex_;
+  uint32_t nextId_ = 1;
+  std::unordered_map<uint32_t, Pending> pending_;
+  struct Known {
+    uint64_t lookups = 0;
+    uint32_t listings = 0;
+    bool privileged = false;  // setuid or setgid program
+  };
+  std::unordered_map<uint64_t, Known> known_;
+  std::vector<uint64_t> roots_;
+};
+
+}  // namespace tidemark

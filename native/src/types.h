@@ -1,0 +1,69 @@
+// The words that every other file uses: file ids, log positions, packed attributes, who asked.
+// Layouts here are wire and disk formats (docs/FORMAT.md); each is checked at compile time.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <string>
+
+namespace tidemark {
+
+using Lsn = uint64_t;
+using Txid = uint64_t;
+
+// Inode and generation of the backing file system: one file for ever, because inodes that leave the tree are kept.
+struct FileId {
+  uint64_t inode = 0;
+  uint32_t generation = 0;
+
+  bool operator==(const FileId& other) const { return inode == other.inode && generation == other.generation; }
+  bool operator!=(const FileId& other) const { return !(*this == other); }
+  size_t hash() const { return (inode * 0x9E3779B97F4A7C15ull) ^ (uint64_t{generation} * 0xC2B2AE3D27D4EB4Full); }
+};
+
+// Attributes as the log and JavaScript carry them.
+struct PackedAttributes {
+  uint32_t mode, uid, gid, nlink;
+  uint64_t rdev, size, blocks;
+  int64_t atimeSeconds, mtimeSeconds, ctimeSeconds;
+  uint32_t atimeNs, mtimeNs, ctimeNs, zero;
+};
+static_assert(sizeof(PackedAttributes) == 80, "FORMAT: attributes are 80 bytes");
+
+inline PackedAttributes packAttributes(const struct stat& st) {
+  PackedAttributes a{};
+  a.mode = st.st_mode;
+  a.uid = st.st_uid;
+  a.gid = st.st_gid;
+  a.nlink = static_cast<uint32_t>(st.st_nlink);
+  a.rdev = st.st_rdev;
+  a.size = static_cast<uint64_t>(st.st_size);
+  a.blocks = static_cast<uint64_t>(st.st_blocks);
+  a.atimeSeconds = st.st_atim.tv_sec;
+  a.mtimeSeconds = st.st_mtim.tv_sec;
+  a.ctimeSeconds = st.st_ctim.tv_sec;
+  a.atimeNs = static_cast<uint32_t>(st.st_atim.tv_nsec);
+  a.mtimeNs = static_cast<uint32_t>(st.st_mtim.tv_nsec);
+  a.ctimeNs = static_cast<uint32_t>(st.st_ctim.tv_nsec);
+  return a;
+}
+
+// Who caused a transaction.
+struct Actor {
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  uint32_t pid = 0;
+  char command[16] = {};
+};
+
+// Why a transaction ended (FORMAT, END).
+enum class Reason : uint8_t {
+  kSync = 1, kClose = 2, kName = 3, kTruncate = 4, kTimer = 5, kQuery = 6, kUnmount = 7, kRecovery = 8, kExternal = 9, kWrite = 10,
+};
+
+int64_t wallClockNs();
+
+}  // namespace tidemark
