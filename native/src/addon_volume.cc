@@ -217,6 +217,7 @@ Napi::Value VolumeWrap::stat(const Napi::CallbackInfo& info) {
   if (!fd.valid()) return fail(info, -fd.get(), "stat");
   struct stat st;
   if (fstatat(fd.get(), "", &st, AT_EMPTY_PATH) != 0) return fail(info, errno, "stat");
+  volume_->backing.hideStore(toFileId(info[0]), &st);
   PackedAttributes attributes = packAttributes(st);
   return fromBytes(info.Env(), &attributes, sizeof attributes);
 }

@@ -115,6 +115,7 @@ int Backing::identify(int fd, struct stat* st, FileId* id) const {
   if (st->st_dev != device_) return EXDEV;
   id->inode = st->st_ino;
   id->generation = generationOf(fd, "", AT_EMPTY_PATH);
+  hideStore(*id, st);
   return 0;
 }
 

@@ -72,6 +72,11 @@ class Backing {
   int moveToObjects(int directoryFd, const char* name, FileId id) const;
   bool isObject(FileId id) const;
 
+  // The root's links without the store's.
+  void hideStore(FileId id, struct stat* st) const {
+    if (id == rootId_ && st->st_nlink > 2) st->st_nlink--;
+  }
+
   // "/proc/self/fd/N" for calls that take only paths.
   static std::string procPath(int fd);
 

@@ -34,7 +34,18 @@ ssize_t readFully(int fd, char* bytes, size_t length, uint64_t offset) {
 
 }  // namespace
 
-Change::Change(Volume* volume, const Actor& actor, ChangeLock* lock) : volume_(volume), lock_(lock), batch_(volume->transactions->begin(actor)) {}
+Txid Change::begin(Volume* volume, const Actor& actor, ChangeLock* lock, Joins joins) {
+  if (joins == Joins::kNothing) lock->awaitQuiet();
+  for (;;) {
+    const Txid txid = volume->transactions->begin(actor);
+    if (lock->isQuiet(txid)) return txid;
+    // A barrier came between: the writes that wait belong to an earlier transaction, and have to act first.
+    volume->transactions->finish(txid);
+    lock->awaitQuiet();
+  }
+}
+
+Change::Change(Volume* volume, const Actor& actor, ChangeLock* lock, Joins joins) : volume_(volume), batch_(begin(volume, actor, lock, joins)) {}
 
 Change::~Change() {
   if (!handedOver_) volume_->transactions->finish(batch_.txid());
@@ -63,12 +74,12 @@ void Change::savePlace(Inode* inode) {
 int Change::saveAttributes(Inode* inode, const struct stat* st) {
   if (!isCaptured(inode) || inode->attributesTxid == txid()) return 0;
   if (inode->detached && inode->attributesTxid > inode->detachedTxid) return 0;
-  lock_->awaitActs(inode, txid());
   struct stat now;
   if (st == nullptr) {
     FdLease lease = volume_->inodes->lease(inode);
     if (!lease.valid()) return lease.error();
     if (fstatat(lease.fd(), "", &now, AT_EMPTY_PATH) != 0) return errno;
+    volume_->backing.hideStore(inode->id, &now);
     st = &now;
   }
   savePlace(inode);
@@ -104,7 +115,6 @@ int Change::saveXattr(Inode* inode, const std::string& path, const char* name) {
 int Change::prepareFile(Inode* inode, int fd) {
   if (!isCaptured(inode)) return 0;
   if (inode->file == nullptr) inode->file = std::make_unique<FileState>();
-  lock_->awaitActs(inode, txid());
   FileState& file = *inode->file;
   if (file.txid == txid()) return 0;
   if (inode->detached && file.txid > inode->detachedTxid) {

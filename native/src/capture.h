@@ -4,7 +4,8 @@
 // reach the disk before its pre-image has.
 //
 // A Change is one request's change: begin (constructor) → save… → commit → act → finish (destructor). Its caller holds the
-// ChangeLock of every inode it saves, from before the constructor until it has acted.
+// ChangeLock of every inode it saves, from before the constructor until it has acted; so the txids of an inode's changes
+// are in the order in which they act.
 //
 // Invariants:
 // 1. After commit() returned 0 every saved pre-image is in the log (though not yet synced); when it did not, nothing may act.
@@ -19,8 +20,10 @@ namespace tidemark {
 
 class Change {
  public:
-  // `lock`: holds every inode that will be saved.
-  Change(Volume* volume, const Actor& actor, ChangeLock* lock);
+  // `lock`: holds every inode that will be saved. Waits first for parked writes on them; a change that is itself a write
+  // may join those of its own transaction.
+  enum class Joins { kNothing, kParkedWrites };
+  Change(Volume* volume, const Actor& actor, ChangeLock* lock, Joins joins = Joins::kNothing);
   ~Change();
   Change(const Change&) = delete;
   Change& operator=(const Change&) = delete;
@@ -61,8 +64,9 @@ class Change {
   // The log refused the batch: nothing of it counts as saved.
   void forgetSaved();
 
+  static Txid begin(Volume* volume, const Actor& actor, ChangeLock* lock, Joins joins);
+
   Volume* const volume_;
-  ChangeLock* const lock_;
   RecordBatch batch_;
   Lsn position_ = 0;
   bool handedOver_ = false;

@@ -23,22 +23,44 @@ void InodeRef::reset() {
 }
 
 ChangeLock::ChangeLock(Inodes* table, Inode* a, Inode* b, Inode* c, Inode* d) : table_(table) {
-  for (Inode* inode : {a, b, c, d})
-    if (inode != nullptr) stripes_[count_++] = table->stripeOf(inode);
-  std::sort(stripes_, stripes_ + count_);
-  count_ = static_cast<unsigned>(std::unique(stripes_, stripes_ + count_) - stripes_);
-  for (unsigned i = 0; i < count_; i++) table->stripes_[stripes_[i]].mutex.lock();
+  for (Inode* inode : {a, b, c, d}) {
+    if (inode == nullptr) continue;
+    inodes_[inodeCount_++] = inode;
+    stripes_[stripeCount_++] = table->stripeOf(inode);
+  }
+  std::sort(stripes_, stripes_ + stripeCount_);
+  stripeCount_ = static_cast<unsigned>(std::unique(stripes_, stripes_ + stripeCount_) - stripes_);
+  lockAll();
 }
 
-ChangeLock::~ChangeLock() {
-  for (unsigned i = count_; i-- > 0;) table_->stripes_[stripes_[i]].mutex.unlock();
+ChangeLock::~ChangeLock() { unlockAll(); }
+
+void ChangeLock::lockAll() {
+  for (unsigned i = 0; i < stripeCount_; i++) table_->stripes_[stripes_[i]].mutex.lock();
 }
 
-void ChangeLock::awaitActs(Inode* inode, Txid txid) {
-  Inodes::Stripe& stripe = table_->stripes_[table_->stripeOf(inode)];
-  std::unique_lock<std::mutex> lock(stripe.mutex, std::adopt_lock);
-  while (inode->file != nullptr && inode->file->pendingActs > 0 && (txid == kAnyTxid || inode->file->pendingTxid != txid)) stripe.acted.wait(lock);
-  lock.release();
+void ChangeLock::unlockAll() {
+  for (unsigned i = stripeCount_; i-- > 0;) table_->stripes_[stripes_[i]].mutex.unlock();
+}
+
+bool ChangeLock::isQuiet(Txid txid) const {
+  return std::all_of(inodes_, inodes_ + inodeCount_, [txid](const Inode* inode) {
+    return inode->file == nullptr || inode->file->pendingActs == 0 || inode->file->pendingTxid == txid;
+  });
+}
+
+void ChangeLock::awaitQuiet() {
+  while (!isQuiet(kNoTxid)) {
+    Inode* const* busy = std::find_if(inodes_, inodes_ + inodeCount_, [](const Inode* inode) { return inode->file != nullptr && inode->file->pendingActs > 0; });
+    Inodes::Stripe& stripe = table_->stripes_[table_->stripeOf(*busy)];
+    Inode* const inode = *busy;
+    unlockAll();
+    {
+      std::unique_lock<std::mutex> lock(stripe.mutex);
+      while (inode->file != nullptr && inode->file->pendingActs > 0) stripe.acted.wait(lock);
+    }
+    lockAll();
+  }
 }
 
 void ChangeLock::acted(Inode* inode) { table_->stripes_[table_->stripeOf(inode)].acted.notify_all(); }

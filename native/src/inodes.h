@@ -132,15 +132,23 @@ class ChangeLock {
   ~ChangeLock();
   ChangeLock(const ChangeLock&) = delete;
   ChangeLock& operator=(const ChangeLock&) = delete;
-  // Waits until no write of an earlier transaction than `txid` is still to act on the inode (kAnyTxid: none at all).
-  void awaitActs(Inode* inode, Txid txid);
+
+  // true when no write of another transaction than `txid` is still to act on any of the inodes (kNoTxid: none at all).
+  bool isQuiet(Txid txid) const;
+  // Waits until isQuiet(kNoTxid). All locks are open meanwhile: parked writes need them to act.
+  void awaitQuiet();
   // Tells those who wait that a parked write has acted.
   void acted(Inode* inode);
-  static constexpr Txid kAnyTxid = 0;
+  static constexpr Txid kNoTxid = 0;
 
  private:
+  void lockAll();
+  void unlockAll();
+
   Inodes* const table_;
-  unsigned count_ = 0;
+  unsigned inodeCount_ = 0;
+  Inode* inodes_[4];
+  unsigned stripeCount_ = 0;
   unsigned stripes_[4];
 };
 

@@ -16,7 +16,14 @@ Segment::~Segment() {
   if (fd >= 0) close(fd);
 }
 
-Log::~Log() = default;
+Log::~Log() {
+  {
+    std::lock_guard<std::mutex> guard(syncMutex_);
+    stopping_ = true;
+    parkedChanged_.notify_all();
+  }
+  if (completer_.joinable()) completer_.join();
+}
 
 int Log::writeAll(const char* bytes, size_t length, uint64_t offset) {
   while (length > 0) {
@@ -110,29 +117,12 @@ int Log::syncOnce() {
   return 0;
 }
 
-void Log::runReady(std::unique_lock<std::mutex>& lock) {
-  std::vector<std::function<void(int)>> ready;
-  const Lsn durable = durable_.load(std::memory_order_acquire);
-  auto last = syncError_ != 0 ? parked_.end() : parked_.upper_bound(durable);
-  for (auto it = parked_.begin(); it != last; ++it) ready.push_back(std::move(it->second));
-  parked_.erase(parked_.begin(), last);
-  const int error = syncError_;
-  lock.unlock();
-  for (auto& done : ready) done(error);
-  lock.lock();
-}
-
-void Log::lead(std::unique_lock<std::mutex>& lock, Lsn ownTarget) {
+void Log::syncLocked(std::unique_lock<std::mutex>& lock) {
   syncing_ = true;
-  while (syncError_ == 0 && (durable_.load() < ownTarget || !parked_.empty())) {
-    lock.unlock();
-    const int error = syncOnce();
-    lock.lock();
-    if (error != 0) syncError_ = error;
-    synced_.notify_all();
-    runReady(lock);
-  }
-  if (syncError_ != 0) runReady(lock);
+  lock.unlock();
+  const int error = syncOnce();
+  lock.lock();
+  if (error != 0) syncError_ = error;
   syncing_ = false;
   synced_.notify_all();
 }
@@ -141,22 +131,46 @@ int Log::waitDurable(Lsn target) {
   if (durable() >= target) return 0;
   std::unique_lock<std::mutex> lock(syncMutex_);
   while (durable() < target && syncError_ == 0) {
-    if (!syncing_) lead(lock, target);
-    else synced_.wait(lock);
+    if (syncing_) synced_.wait(lock);
+    else syncLocked(lock);
   }
+  if (!parked_.empty() && !draining_) parkedChanged_.notify_one();
   return durable() >= target ? 0 : syncError_;
+}
+
+void Log::drainParked(std::unique_lock<std::mutex>& lock) {
+  draining_ = true;
+  while (!parked_.empty()) {
+    if (durable() < parked_.begin()->first && syncError_ == 0) {
+      if (syncing_) synced_.wait(lock);
+      else syncLocked(lock);
+      continue;
+    }
+    const int error = durable() >= parked_.begin()->first ? 0 : syncError_;
+    const std::function<void(int)> done = std::move(parked_.begin()->second);
+    parked_.erase(parked_.begin());
+    lock.unlock();
+    done(error);
+    lock.lock();
+  }
+  draining_ = false;
 }
 
 void Log::whenDurable(Lsn target, std::function<void(int)> done) {
   std::unique_lock<std::mutex> lock(syncMutex_);
-  if (durable() >= target || syncError_ != 0) {
-    const int error = durable() >= target ? 0 : syncError_;
-    lock.unlock();
-    done(error);
-    return;
-  }
   parked_.emplace(target, std::move(done));
-  if (!syncing_) lead(lock, 0);
+  // Synced on this very thread when nobody is at it: a lone write is spared two changes of thread.
+  if (draining_) return;
+  if (!syncing_) drainParked(lock);
+  else parkedChanged_.notify_one();
+}
+
+void Log::completerLoop() {
+  std::unique_lock<std::mutex> lock(syncMutex_);
+  while (!stopping_) {
+    if (parked_.empty() || draining_) parkedChanged_.wait(lock);
+    else drainParked(lock);
+  }
 }
 
 std::shared_ptr<Segment> Log::segmentAt(Lsn position) const {

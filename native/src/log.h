@@ -7,7 +7,8 @@
 // 2. end() only ever covers whole records; a failed append leaves no byte behind end().
 // 3. durable() ≤ end(); everything below durable() was synced, in every segment it lies in.
 // 4. Once a sync has failed no later one may claim success: the error is kept and every wait returns it.
-// 5. A callback given to whenDurable runs exactly once, never under a lock of the log.
+// 5. A callback given to whenDurable runs exactly once, never under a lock of the log, nor on a thread that waits in
+//    waitDurable (which may hold the very lock that the callback needs).
 #pragma once
 
 #include <condition_variable>
@@ -15,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "record.h"
@@ -57,7 +59,8 @@ class Log {
   // Blocks until everything below `target` is on the disk. 0 or the error of the sync that failed.
   int waitDurable(Lsn target);
 
-  // Runs `done(0 or errno)` when everything below `target` is on the disk: at once, or later on whichever thread synced.
+  // Runs `done(0 or errno)` when everything below `target` is on the disk: at once, or later on another thread. Callbacks run
+  // one at a time, in the order of their targets (of equal targets: of the calls). The caller holds no lock.
   void whenDurable(Lsn target, std::function<void(int)> done);
 
   // Reads payload bytes; may be short only at the log's end. Bytes read, or -errno.
@@ -74,9 +77,11 @@ class Log {
   int createSegment();
   int writeAll(const char* bytes, size_t length, uint64_t offset);
   int syncOnce();
-  // The calling thread becomes the one that syncs, until nobody waits for more. Enters and leaves with `lock` held.
-  void lead(std::unique_lock<std::mutex>& lock, Lsn ownTarget);
-  void runReady(std::unique_lock<std::mutex>& lock);
+  // The calling thread syncs once, if nobody else does. Enters and leaves with `lock` held.
+  void syncLocked(std::unique_lock<std::mutex>& lock);
+  // Runs parked callbacks, syncing for them, until none is left; for one thread at a time.
+  void drainParked(std::unique_lock<std::mutex>& lock);
+  void completerLoop();
   std::shared_ptr<Segment> segmentAt(Lsn position) const;
 
   int directoryFd_ = -1;
@@ -92,12 +97,17 @@ class Log {
   mutable std::mutex segmentsMutex_;
   std::map<Lsn, std::shared_ptr<Segment>> segments_;
 
-  // Guards parked_, syncing_, syncError_. Never held together with appendMutex_.
+  // Guards all below, but the atomics. Never held together with appendMutex_.
   std::mutex syncMutex_;
   std::condition_variable synced_;
   std::multimap<Lsn, std::function<void(int)>> parked_;
   bool syncing_ = false;
+  bool draining_ = false;
+  bool stopping_ = false;
   int syncError_ = 0;
+  std::condition_variable parkedChanged_;
+  // Takes over parked callbacks when whoever synced could not run them.
+  std::thread completer_;
 
   std::atomic<Lsn> end_{0};
   std::atomic<Lsn> durable_{0};

@@ -145,6 +145,7 @@ int Log::open(int directoryFd, const uint8_t (&volumeId)[16], LogRecovery* found
   directoryFd_ = directoryFd;
   memcpy(volumeId_, volumeId, sizeof volumeId_);
   if (const int error = openSegments()) return error;
+  completer_ = std::thread([this] { completerLoop(); });
   if (current_ == nullptr) {
     lastTxid_ = 1;
     return createSegment();

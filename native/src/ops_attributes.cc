@@ -38,7 +38,8 @@ void Session::fillAttributes(const Inode* inode, const struct stat& st, fuse_att
   attr->ctimensec = static_cast<uint32_t>(st.st_ctim.tv_nsec);
   attr->mode = st.st_mode;
   // In objects/ the inode still has a name, of which the application must not know.
-  attr->nlink = inode->detached ? 0 : static_cast<uint32_t>(st.st_nlink);
+  const bool holdsStore = inode == volume_->inodes->root() && st.st_nlink > 2;
+  attr->nlink = inode->detached ? 0 : static_cast<uint32_t>(st.st_nlink) - (holdsStore ? 1 : 0);
   attr->uid = st.st_uid;
   attr->gid = st.st_gid;
   // The kernel's encoding of device numbers: 20 bits of minor around 12 of major.
@@ -185,7 +186,6 @@ int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& 
     sizeFd = opened.get();
   }
   ChangeLock lock(volume_->inodes.get(), inode);
-  lock.awaitActs(inode, ChangeLock::kAnyTxid);
   if (isCaptured(inode)) {
     Change change(volume_, actor, &lock);
     if ((in.valid & FATTR_SIZE) != 0) {
@@ -217,7 +217,11 @@ void Session::handleSetattr(Request& request) {
   if (inode == nullptr || in == nullptr) return request.error(ESTALE);
   const Actor actor = actorOf(request.header());
   if (const int error = applySetattr(inode, *in, actor)) return request.error(error);
-  if ((in->valid & FATTR_SIZE) != 0) barrier(actor, Reason::kTruncate);
+  if ((in->valid & FATTR_SIZE) != 0) {
+    barrier(actor, Reason::kTruncate);
+    ChangeLock lock(volume_->inodes.get(), inode);
+    if (inode->file != nullptr && inode->file->handles == 0 && inode->file->pendingActs == 0) inode->file.reset();
+  }
   if ((in->valid & (FATTR_MODE | FATTR_UID | FATTR_GID)) != 0) accessChanged();
   FdLease lease = volume_->inodes->lease(inode);
   struct stat st;

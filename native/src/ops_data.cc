@@ -14,6 +14,8 @@ constexpr uint32_t kSmallWrite = 64 << 10;
 
 // copy_file_range saves what it overwrites in steps of this, so that memory stays bounded.
 constexpr uint64_t kCopyStep = 16u << 20;
+// The answer has 32 bits; the caller comes again for the rest.
+constexpr uint64_t kCopyMost = 1u << 30;
 
 int writeFully(int fd, const char* bytes, size_t length, uint64_t offset) {
   while (length > 0) {
@@ -105,21 +107,20 @@ void Session::handleWrite(Request& request) {
   Txid txid = 0;
   {
     ChangeLock lock(volume_->inodes.get(), inode);
-    Change change(volume_, file->actor, &lock);
+    Change change(volume_, file->actor, &lock, Change::Joins::kParkedWrites);
     error = change.prepareFile(inode, file->fd.get());
     if (error == 0) error = change.saveRange(inode, file->fd.get(), in.offset, in.offset + in.size, bytes);
     if (error == 0) error = change.commit();
     if (error == 0) {
       FileState& state = *inode->file;
       const bool overwrites = state.saved.touches(in.offset / kBlock, (in.offset + in.size + kBlock - 1) / kBlock);
-      if (volume_->strict && overwrites && state.savedLsn > volume_->log.durable()) {
+      // Behind a parked write to the same place this one has to queue, durable or not.
+      if (overwrites && (state.pendingActs > 0 || (volume_->strict && state.savedLsn > volume_->log.durable()))) {
         target = state.savedLsn;
         state.pendingActs++;
         state.pendingTxid = change.txid();
         txid = change.handOver();
       } else {
-        // A write to the same place may be durable and yet not have acted; it comes first.
-        if (overwrites) lock.awaitActs(inode, ChangeLock::kAnyTxid);
         error = actWrite(*file, in, bytes);
       }
     }
@@ -167,7 +168,6 @@ void Session::handleFallocate(Request& request) {
   int error = 0;
   {
     ChangeLock lock(volume_->inodes.get(), inode);
-    lock.awaitActs(inode, ChangeLock::kAnyTxid);
     Change change(volume_, file->actor, &lock);
     error = change.prepareFile(inode, fd);
     if (error == 0 && destroys) error = change.saveRange(inode, fd, in->offset, end, nullptr);
@@ -194,7 +194,6 @@ void Session::handleLseek(Request& request) {
 ssize_t Session::copyStep(const OpenFile& source, uint64_t sourceOffset, const OpenFile& target, uint64_t offset, uint64_t length, uint32_t flags) {
   Inode* inode = target.inode.get();
   ChangeLock lock(volume_->inodes.get(), inode);
-  lock.awaitActs(inode, ChangeLock::kAnyTxid);
   Change change(volume_, target.actor, &lock);
   int error = change.prepareFile(inode, target.fd.get());
   if (error == 0) error = change.saveRange(inode, target.fd.get(), offset, offset + length, nullptr);
@@ -217,15 +216,16 @@ void Session::handleCopyFileRange(Request& request) {
   if (source == nullptr || target == nullptr || !target->writable) return request.error(EBADF);
   mayBlock();
   uint64_t done = 0;
-  while (done < in->len) {
-    const uint64_t step = std::min(in->len - done, kCopyStep);
+  const uint64_t wanted = std::min<uint64_t>(in->len, kCopyMost);
+  while (done < wanted) {
+    const uint64_t step = std::min(wanted - done, kCopyStep);
     const ssize_t count = copyStep(*source, in->off_in + done, *target, in->off_out + done, step, static_cast<uint32_t>(in->flags));
     if (count < 0 && done == 0) return request.error(static_cast<int>(-count));
     if (count <= 0) break;
     done += static_cast<uint64_t>(count);
   }
   if (done > 0) target->written = true;
-  request.value(fuse_write_out{static_cast<uint32_t>(std::min<uint64_t>(done, UINT32_MAX)), 0});
+  request.value(fuse_write_out{static_cast<uint32_t>(done), 0});
 }
 
 }  // namespace tidemark

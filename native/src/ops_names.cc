@@ -227,7 +227,6 @@ int Session::removeName(Inode* directory, const char* name, const Actor& actor, 
     ChangeLock lock(volume_->inodes.get(), directory, victim.get());
     if (!history) return unlinkat(lease.fd(), name, isDirectory ? AT_REMOVEDIR : 0) == 0 ? 0 : errno;
     Change change(volume_, actor, &lock);
-    lock.awaitActs(victim.get(), ChangeLock::kAnyTxid);
     // Read again under the lock: the other name of a pair of links may have gone meanwhile.
     if (fstatat(lease.fd(), name, &st, AT_SYMLINK_NOFOLLOW) != 0) return errno;
     const bool last = isDirectory || st.st_nlink == 1;

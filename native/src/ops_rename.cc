@@ -54,11 +54,8 @@ int Session::renameNode(const Rename& rename, const Actor& actor) {
 
   ChangeLock lock(volume_->inodes.get(), rename.directory, rename.targetDirectory, moved.get(), replaced.get());
   Change change(volume_, actor, &lock);
-  lock.awaitActs(moved.get(), ChangeLock::kAnyTxid);
-  if (replaces) {
-    lock.awaitActs(replaced.get(), ChangeLock::kAnyTxid);
-    if (fstatat(to.fd(), rename.targetName, &replacedSt, AT_SYMLINK_NOFOLLOW) != 0) return errno;
-  }
+  // Read again under the lock: another of its links may have gone meanwhile.
+  if (replaces && fstatat(to.fd(), rename.targetName, &replacedSt, AT_SYMLINK_NOFOLLOW) != 0) return errno;
   int error = fromHistory ? change.saveAttributes(rename.directory) : 0;
   if (error == 0 && toHistory) error = change.saveAttributes(rename.targetDirectory);
   if (error == 0) error = change.saveAttributes(moved.get());
