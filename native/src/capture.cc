@@ -124,6 +124,8 @@ int Change::prepareFile(Inode* inode, int fd) {
   }
   struct stat st;
   if (fstat(fd, &st) != 0) return errno;
+  if (!file.blocksKnown) file.blocksTold = st.st_blocks;
+  file.blocksKnown = true;
   if (const int error = saveAttributes(inode, &st)) return error;
   // A write drops file capabilities, of which only executables have any.
   if ((st.st_mode & 0111) != 0) {

@@ -40,8 +40,13 @@ struct FileState {
   uint32_t pendingActs = 0;
   Txid pendingTxid = 0;
 
+  // Allocated blocks (of 512 bytes) as the kernel was last told, from when this state began to be kept.
+  bool blocksKnown = false;
+  int64_t blocksTold = 0;
+
   // Open handles by mode (the kernel allows no mix of cached and passthrough on one inode).
   uint32_t handles = 0;
+  uint32_t writableHandles = 0;
   uint32_t cachedHandles = 0;
   uint32_t passthroughHandles = 0;
   int32_t backingId = 0;

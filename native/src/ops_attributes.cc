@@ -279,11 +279,18 @@ void Session::handleListxattr(Request& request) {
   if (inode == nullptr || in == nullptr) return request.error(EINVAL);
   FdLease lease = volume_->inodes->lease(inode);
   if (!lease.valid()) return request.error(lease.error());
-  std::string names(std::min<uint32_t>(in->size, 65536), '\0');
-  const ssize_t length = listxattr(lease.path().c_str(), names.data(), names.size());
+  std::string all(65536, '\0');
+  const ssize_t length = listxattr(lease.path().c_str(), all.data(), all.size());
   if (length < 0) return request.error(errno);
-  if (in->size == 0) return request.value(fuse_getxattr_out{static_cast<uint32_t>(length), 0});
-  request.data(names.data(), static_cast<size_t>(length));
+  std::string names;
+  for (const char* name = all.data(); name < all.data() + length; name += strlen(name) + 1) {
+    // Only the administrator sees these; we list with his rights.
+    if (request.header().uid != 0 && strncmp(name, "trusted.", 8) == 0) continue;
+    names.append(name, strlen(name) + 1);
+  }
+  if (in->size == 0) return request.value(fuse_getxattr_out{static_cast<uint32_t>(names.size()), 0});
+  if (names.size() > in->size) return request.error(ERANGE);
+  request.data(names.data(), names.size());
 }
 
 int Session::changeXattr(Inode* inode, const Actor& actor, const char* name, const char* value, size_t size, uint32_t flags, bool killSgid) {

@@ -29,15 +29,19 @@ int writeFully(int fd, const char* bytes, size_t length, uint64_t offset) {
   return 0;
 }
 
-int dropPrivilegeBits(int fd) {
+}  // namespace
+
+int Session::dropPrivilegeBits(const OpenFile& file) {
   struct stat st;
+  const int fd = file.fd.get();
   if (fstat(fd, &st) != 0) return errno;
   mode_t mode = st.st_mode & ~static_cast<mode_t>(S_ISUID);
   if ((mode & S_IXGRP) != 0) mode &= ~static_cast<mode_t>(S_ISGID);
-  return mode == st.st_mode || fchmod(fd, mode & 07777) == 0 ? 0 : errno;
+  if (mode == st.st_mode) return 0;
+  if (fchmod(fd, mode & 07777) != 0) return errno;
+  invalidateAttributes(file.inode.get());
+  return 0;
 }
-
-}  // namespace
 
 void Session::handleRead(Request& request) {
   const auto* in = request.body<fuse_read_in>();
@@ -62,7 +66,7 @@ void Session::handleRead(Request& request) {
 int Session::actWrite(const OpenFile& file, const fuse_write_in& in, const char* bytes) {
   if (const int error = writeFully(file.fd.get(), bytes, in.size, in.offset)) return error;
   if ((in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0) {
-    if (const int error = dropPrivilegeBits(file.fd.get())) return error;
+    if (const int error = dropPrivilegeBits(file)) return error;
   }
   failpoint("after-act");
   return 0;
@@ -148,6 +152,7 @@ void Session::handleFsync(Request& request) {
   }
   const bool dataOnly = (in->fsync_flags & FUSE_FSYNC_FDATASYNC) != 0;
   const int done = dataOnly ? fdatasync(file->fd.get()) : fsync(file->fd.get());
+  tellBlocks(inode, file->fd.get());
   request.error(done == 0 ? 0 : errno);
 }
 
@@ -175,6 +180,8 @@ void Session::handleFallocate(Request& request) {
     if (error == 0 && destroys && inode->file != nullptr) error = change.awaitDurable(inode->file->savedLsn);
     if (error == 0 && fallocate(fd, mode, static_cast<off_t>(in->offset), static_cast<off_t>(in->length)) != 0) error = errno;
   }
+  // Whoever may keep such bits is root; for all others a change of the bytes takes them.
+  if (error == 0 && request.header().uid != 0) error = dropPrivilegeBits(*file);
   if (error == 0) {
     file->written = true;
     if (destroys) barrier(file->actor, Reason::kTruncate);
@@ -186,6 +193,16 @@ void Session::handleLseek(Request& request) {
   const auto* in = request.body<fuse_lseek_in>();
   const auto file = in == nullptr ? nullptr : files_.get(in->fh);
   if (file == nullptr) return request.error(EBADF);
+  bool hasWriters;
+  {
+    ChangeLock lock(volume_->inodes.get(), file->inode.get());
+    hasWriters = file->inode->file != nullptr && file->inode->file->writableHandles > 0;
+  }
+  if (hasWriters && options_.writeback) {
+    // Data may be in the kernel's dirty pages alone; whoever copies by SEEK_DATA would lose it.
+    mayBlock();
+    pushDirtyPages();
+  }
   const off_t found = lseek(file->fd.get(), static_cast<off_t>(in->offset), static_cast<int>(in->whence));
   if (found < 0) return request.error(errno);
   request.value(fuse_lseek_out{static_cast<uint64_t>(found)});
@@ -225,6 +242,7 @@ void Session::handleCopyFileRange(Request& request) {
     done += static_cast<uint64_t>(count);
   }
   if (done > 0) target->written = true;
+  if (done > 0 && request.header().uid != 0) dropPrivilegeBits(*target);
   request.value(fuse_write_out{static_cast<uint32_t>(done), 0});
 }
 

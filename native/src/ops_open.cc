@@ -51,6 +51,7 @@ uint32_t Session::chooseMode(Inode* inode, OpenFile* file, int32_t* backingId) {
   if (inode->file == nullptr) inode->file = std::make_unique<FileState>();
   FileState& state = *inode->file;
   state.handles++;
+  if (file->writable) state.writableHandles++;
   if (!file->writable && passThrough(inode, file, backingId)) return abi::kOpenPassthrough;
   if (state.passthroughHandles > 0) return FOPEN_DIRECT_IO;
   state.cachedHandles++;
@@ -62,6 +63,7 @@ void Session::closeMode(Inode* inode, const OpenFile& file) {
   ChangeLock lock(volume_->inodes.get(), inode);
   FileState& state = *inode->file;
   state.handles--;
+  if (file.writable) state.writableHandles--;
   if (file.cached) state.cachedHandles--;
   if (file.passthrough && --state.passthroughHandles == 0) {
     uint32_t id = static_cast<uint32_t>(state.backingId);
@@ -114,6 +116,7 @@ void Session::handleRelease(Request& request) {
   const auto* in = request.body<fuse_release_in>();
   const auto file = in == nullptr ? nullptr : files_.remove(in->fh);
   if (file == nullptr) return request.error(EBADF);
+  if (file->written) tellBlocks(file->inode.get(), file->fd.get());
   closeMode(file->inode.get(), *file);
   if (file->writable) writers_--;
   if (file->written) barrier(file->actor, Reason::kClose);

@@ -278,17 +278,21 @@ void Session::timerLoop() {
     changed_.wait_for(lock, std::chrono::milliseconds(options_.intervalMs));
     if (stopping_ || ended_) break;
     lock.unlock();
-    if (writers_.load() > 0 && options_.writeback) {
-      std::unique_lock<std::mutex> push(pushMutex_);
-      pushWanted_ = true;
-      pushChanged_.notify_all();
-      while (pushWanted_ && !pushStop_) pushChanged_.wait(push);
-    }
+    if (writers_.load() > 0 && options_.writeback) pushDirtyPages();
     volume_->transactions->barrier(nullptr, Reason::kTimer);
     // The log never lags the disk by more than an interval, also when nobody asks for it. The error is kept by the log.
     volume_->log.waitDurable(volume_->log.end());
     lock.lock();
   }
+}
+
+void Session::pushDirtyPages() {
+  std::unique_lock<std::mutex> lock(pushMutex_);
+  // A push under way may have passed the caller's pages already: the one that begins after now counts.
+  const uint64_t wanted = pushesBegun_ + 1;
+  pushesWanted_ = std::max(pushesWanted_, wanted);
+  pushChanged_.notify_all();
+  while (pushesDone_ < wanted && !pushStop_) pushChanged_.wait(lock);
 }
 
 void Session::pusherLoop() {
@@ -298,18 +302,19 @@ void Session::pusherLoop() {
   if (own) syscall(SYS_close_range, 3u, ~0u, 0u);
   std::unique_lock<std::mutex> lock(pushMutex_);
   while (!pushStop_) {
-    while (!pushWanted_ && !pushStop_) pushChanged_.wait(lock);
-    if (pushStop_) break;
+    if (pushesWanted_ <= pushesBegun_) {
+      pushChanged_.wait(lock);
+      continue;
+    }
+    const uint64_t push = ++pushesBegun_;
     lock.unlock();
-    if (own) {
-      const int fd = open(options_.mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-      if (fd >= 0) {
-        syncfs(fd);
-        close(fd);
-      }
+    const int fd = own ? open(options_.mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+      syncfs(fd);
+      close(fd);
     }
     lock.lock();
-    pushWanted_ = false;
+    pushesDone_ = push;
     pushChanged_.notify_all();
   }
 }
@@ -371,6 +376,25 @@ void Session::invalidateInode(uint64_t node) {
     fuse_notify_inval_inode_out out;
   } notice = {{sizeof notice, FUSE_NOTIFY_INVAL_INODE, 0}, {node, 0, 0}};
   // ENOENT: the kernel does not know it, which is as good.
+  if (write(device_.get(), &notice, sizeof notice) < 0) return;
+}
+
+void Session::tellBlocks(Inode* inode, int fd) {
+  struct stat st;
+  {
+    ChangeLock lock(volume_->inodes.get(), inode);
+    if (inode->file == nullptr || !inode->file->blocksKnown) return;
+    if (fstat(fd, &st) != 0 || st.st_blocks == inode->file->blocksTold) return;
+    inode->file->blocksTold = st.st_blocks;
+  }
+  invalidateAttributes(inode);
+}
+
+void Session::invalidateAttributes(Inode* inode) {
+  const struct {
+    fuse_out_header header;
+    fuse_notify_inval_inode_out out;
+  } notice = {{sizeof notice, FUSE_NOTIFY_INVAL_INODE, 0}, {Inodes::nodeOf(inode), -1, 0}};
   if (write(device_.get(), &notice, sizeof notice) < 0) return;
 }
 

@@ -147,6 +147,8 @@ class Session {
   void handleRead(Request& request);
   void handleWrite(Request& request);
   int actWrite(const OpenFile& file, const fuse_write_in& in, const char* bytes);
+  // Clears setuid and setgid, as any change of a program's bytes does.
+  int dropPrivilegeBits(const OpenFile& file);
   void answerWrite(const OpenFile& file, uint32_t size, ReplyTo to, int error);
   // Lets the write wait for the log without a thread.
   void parkWrite(Request& request, const std::shared_ptr<OpenFile>& file, const fuse_write_in& in, const char* bytes, Txid txid, Lsn target);
@@ -187,6 +189,11 @@ class Session {
   // Descriptor of an inode for reading and writing, for operations that have no handle.
   UniqueFd openForChange(Inode* inode, int* error);
   void accessChanged();
+  // Makes the kernel send every dirty page that it holds, and waits for that. Not on the thread that has to serve them alone.
+  void pushDirtyPages();
+  // The kernel does not see its own writes allocate blocks: tells it to ask again when they did.
+  void tellBlocks(Inode* inode, int fd);
+  void invalidateAttributes(Inode* inode);
 
   Volume* const volume_;
   const SessionOptions options_;
@@ -219,10 +226,12 @@ class Session {
   std::atomic<bool> helpersStop_{false};
   std::atomic<uint64_t> requestsRead_{0};
 
-  // Guards pushWanted_, pushDone_: the timer asks the pusher for one push at a time.
+  // Guards the numbers of pushes.
   std::mutex pushMutex_;
   std::condition_variable pushChanged_;
-  bool pushWanted_ = false;
+  uint64_t pushesWanted_ = 0;
+  uint64_t pushesBegun_ = 0;
+  uint64_t pushesDone_ = 0;
   bool pushStop_ = false;
 };
 
