@@ -221,9 +221,7 @@ Napi::Value SessionWrap::replyPlan(const Napi::CallbackInfo& info) {
 
 Napi::Value SessionWrap::invalidateSnapshots(const Napi::CallbackInfo& info) {
   // The notices go out on a thread of their own: the kernel takes the directory's lock for them, and whoever holds that lock may be waiting for this thread's answer.
-  std::vector<uint64_t> roots = session_->snapshots().takeRoots();
-  std::sort(roots.begin(), roots.end());
-  roots.erase(std::unique(roots.begin(), roots.end()), roots.end());
+  const std::vector<uint64_t> roots = session_->snapshots().takeRoots();
   return inBackground(
       info.Env(), "cannot invalidate",
       [this, roots] {

@@ -67,7 +67,7 @@ void Session::handleLookup(Request& request) {
   Inode* directory = inodeOf(request);
   const char* name = request.name(0);
   if (directory == nullptr || name == nullptr) return request.error(directory == nullptr ? ESTALE : EINVAL);
-  if (strcmp(name, Snapshots::kName) == 0) return snapshots_.lookupRoot(request, directory);
+  if (strcmp(name, Snapshots::kName) == 0) return directory->excluded ? request.error(ENOENT) : snapshots_.lookupRoot(request, directory);
   fuse_entry_out entry{};
   entry.entry_valid = kForeverSeconds;
   if (directory == volume_->inodes->root() && strcmp(name, Backing::kStoreName) == 0) return request.value(entry);

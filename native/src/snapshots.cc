@@ -277,8 +277,8 @@ void Snapshots::accessChanged() {
 
 std::vector<uint64_t> Snapshots::takeRoots() {
   std::lock_guard<std::mutex> guard(mutex_);
-  std::vector<uint64_t> roots;
-  roots.swap(roots_);
+  std::vector<uint64_t> roots(roots_.begin(), roots_.end());
+  roots_.clear();
   return roots;
 }
 
@@ -308,7 +308,7 @@ void Snapshots::replyNode(uint32_t id, const SnapshotNode& node) {
   countLookup(node);
   if (pending.liveDirectory != 0) {
     std::lock_guard<std::mutex> guard(mutex_);
-    roots_.push_back(pending.liveDirectory);
+    roots_.insert(pending.liveDirectory);
   }
   fuse_entry_out out;
   fill(node, &out);

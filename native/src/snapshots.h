@@ -11,6 +11,7 @@
 
 #include <memory>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 
 #include "handles.h"
@@ -128,7 +129,7 @@ class Snapshots {
     bool privileged = false;  // setuid or setgid program
   };
   std::unordered_map<uint64_t, Known> known_;
-  std::vector<uint64_t> roots_;
+  std::set<uint64_t> roots_;
 };
 
 }  // namespace tidemark

@@ -1,0 +1,28 @@
+/**
+ * The seam between a volume and whatever makes the operating system show it. In: an open volume and where to show it. Out: a running mount, as the addon's own
+ * Session describes one. Everything a mount shows below `.snapshots` comes through `onSnapshotRequest`, whichever driver asks.
+ *
+ * Invariants:
+ * 1. A driver decides nothing about history: the live tree goes through the volume's capture, the past through the requests.
+ */
+import type { MountOptions, NativeVolume, Session } from '../../native/types.js';
+import type { SnapshotHistory } from '../requests.js';
+
+/** What can be mounted: a history with the opened store below it. The engine's Volume is one. */
+export interface MountableVolume extends SnapshotHistory {
+  readonly native: NativeVolume;
+  /** Globs of names that get no history. */
+  readonly excludes?: readonly string[];
+}
+
+/** Where and how to mount, whatever the driver. */
+export type DriverOptions = MountOptions;
+
+export interface Driver {
+  /** The name users give on the command line. */
+  readonly name: string;
+  /**
+   * Mounts. The promise settles once the mount answers; requests may come before. Rejects with an Error whose `code` is an errno name or "EUNSUPPORTED".
+   */
+  mount(volume: MountableVolume, options: DriverOptions): Promise<Session>;
+}
