@@ -192,7 +192,7 @@ export interface NativeVolume {
   settle(): Promise<LogState>;
   /** Waits until the log is on the disk. */
   syncLog(): Promise<void>;
-  /** Makes barriers end no transaction until release: what happens meanwhile is one transaction. Counted; never longer than 60 s. */
+  /** Makes barriers end no transaction until release: what happens meanwhile is one transaction. Counted; never longer than 10 minutes. */
   holdTransaction(): void;
   releaseTransaction(actor: Caller, command: string): void;
   /** Appends a PIN record and makes it durable. */

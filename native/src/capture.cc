@@ -20,6 +20,8 @@ int largestClass(uint64_t offset, uint64_t end) {
   return 0;
 }
 
+bool isZero(const char* bytes, size_t length) { return bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0; }
+
 ssize_t readFully(int fd, char* bytes, size_t length, uint64_t offset) {
   size_t done = 0;
   while (done < length) {
@@ -161,7 +163,13 @@ int Change::saveDataRun(Inode* inode, int fd, uint64_t first, uint64_t last, uin
     if (same || count == 0) {
       batch_.dropExtent();
     } else {
-      batch_.finishExtent(static_cast<size_t>(count));
+      // Files that were filled with zeros to be overwritten later (write-ahead logs) cost no space.
+      if (isZero(into, static_cast<size_t>(count))) {
+        batch_.dropExtent();
+        batch_.hole(inode->id, sizeClass, offset, static_cast<uint64_t>(count));
+      } else {
+        batch_.finishExtent(static_cast<size_t>(count));
+      }
       file.saved.add(offset / kBlock, (offset + kClassBytes[sizeClass]) / kBlock);
       touch(inode, true);
     }

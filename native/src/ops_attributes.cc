@@ -173,10 +173,23 @@ int Session::changeAttributes(Inode* inode, const std::string& path, int fd, con
   return 0;
 }
 
+namespace {
+
+// The kernel hands back the times that it keeps itself (of writes, links and renames); often they are what the file has.
+bool isEchoOfTimes(const fuse_setattr_in& in, int fd) {
+  constexpr uint32_t kOwn = FATTR_MTIME | FATTR_CTIME | FATTR_FH | FATTR_LOCKOWNER;
+  struct stat st;
+  return (in.valid & FATTR_CTIME) != 0 && (in.valid & ~kOwn) == 0 && fstatat(fd, "", &st, AT_EMPTY_PATH) == 0 &&
+         ((in.valid & FATTR_MTIME) == 0 || (st.st_mtim.tv_sec == static_cast<time_t>(in.mtime) && st.st_mtim.tv_nsec == static_cast<long>(in.mtimensec)));
+}
+
+}  // namespace
+
 int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& actor) {
   const auto file = (in.valid & FATTR_FH) != 0 ? files_.get(in.fh) : nullptr;
   FdLease lease = volume_->inodes->lease(inode);
   if (!lease.valid()) return lease.error();
+  if (isEchoOfTimes(in, lease.fd())) return 0;
   UniqueFd opened;
   int sizeFd = file != nullptr && file->writable ? file->fd.get() : -1;
   if ((in.valid & FATTR_SIZE) != 0 && sizeFd < 0) {

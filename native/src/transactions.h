@@ -62,7 +62,7 @@ class Transactions {
   int appendEnds();
   Txid close(const Actor* actor, Reason reason, uint8_t flags);
 
-  static constexpr int64_t kLongestHoldNs = 60ll * 1000000000;
+  static constexpr int64_t kLongestHoldNs = 600ll * 1000000000;
 
   Log* const log_;
   const bool relaxed_;

@@ -1,0 +1,36 @@
+/**
+ * What a daemon is told when it starts, and what it tells its parent before it serves: the two messages between
+ * launch.ts and daemon.ts.
+ */
+import { z } from 'zod';
+
+/** Given to the daemon as one JSON argument. */
+export const daemonOptionsSchema = z.strictObject({
+  /** The protected directory and where to mount it; real paths. */
+  directory: z.string().startsWith('/'),
+  mountpoint: z.string().startsWith('/'),
+  strict: z.boolean(),
+  exclude: z.array(z.string()),
+  writeback: z.boolean(),
+  intervalMs: z.number().int().min(10).max(60_000),
+  snapshotsVisible: z.boolean(),
+  snapshotAccess: z.enum(['then-and-now', 'then']),
+  /** Other users may enter (root's mounts always let them). */
+  allowOther: z.boolean(),
+  driver: z.literal('native'),
+  /** Where to write the log; its directory takes the socket and the registry entry. */
+  log: z.string().startsWith('/'),
+  /** "parent": unmount and end when the parent ends; "unmount": live on until unmounted. */
+  until: z.enum(['parent', 'unmount']),
+});
+
+export type DaemonOptions = z.infer<typeof daemonOptionsSchema>;
+
+/** Sent to the parent once, before it serves or before it gives up. */
+export const startedSchema = z.union([
+  z.strictObject({ ready: z.strictObject({ pid: z.number(), protocol: z.string(), features: z.array(z.string()), notices: z.array(z.string()) }) }),
+  z.strictObject({ failed: z.strictObject({ code: z.string(), message: z.string() }) }),
+]);
+
+export type Started = z.infer<typeof startedSchema>;
+export type Ready = Extract<Started, { ready: unknown }>['ready'];

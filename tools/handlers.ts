@@ -1,0 +1,149 @@
+/**
+ * What the daemon does for each control request: asks the volume and puts the answer into the words of protocol.ts.
+ *
+ * Invariants:
+ * 1. Nothing here touches a path: the mount is served by this very process, which would wait for itself.
+ * 2. A held transaction is released when its connection ends, at the latest.
+ */
+import { MomentError } from '../engine/errors.js';
+import type { Volume } from '../engine/volume.js';
+import type { Txid } from '../engine/types.js';
+import type { Mounted } from '../fs/mount.js';
+import type { Connection, Handlers } from './control-server.js';
+import type { MomentReply, StatusReply } from './protocol.js';
+import type { RegistryEntry } from './registry.js';
+import { watchVersions } from './watch-versions.js';
+import { changeItem, differenceItem, fromWire, pinItem, toWire, txidOf, wireStatus } from './wire.js';
+
+/** What a running daemon has to offer. */
+export interface Served {
+  readonly volume: Volume;
+  readonly mounted: Mounted;
+  readonly entry: RegistryEntry;
+  readonly driver: string;
+}
+
+export function createHandlers(served: Served): Handlers {
+  const { volume, mounted } = served;
+  return {
+    status: () => statusOf(served),
+    log: async (request, connection) => {
+      await volume.settled();
+      const query = { path: fromWire(request.path), ...bounds(volume, request.since, request.until), ...(request.limit === undefined ? {} : { limit: request.limit }) };
+      for (const change of await volume.log(query)) await connection.emit(request.id, changeItem(change));
+      return {};
+    },
+    moment: async (request) => {
+      await volume.settled();
+      return momentOf(volume, volume.parseMoment(request.text));
+    },
+    diff: async (request, connection) => {
+      for (const difference of await volume.diff(fromWire(request.path), txidOf(request.from), txidOf(request.to))) {
+        await connection.emit(request.id, differenceItem(difference));
+      }
+      return {};
+    },
+    trace: async (request) => {
+      const entry = await volume.resolvePath(txidOf(request.at), fromWire(request.path));
+      const path = entry === undefined ? undefined : volume.pathOf(txidOf(request.before), entry.file);
+      return path === undefined ? {} : { path: toWire(path) };
+    },
+    deleted: async (request, connection) => {
+      const directory = await volume.resolvePath(txidOf(request.at), fromWire(request.path));
+      if (directory === undefined) return {};
+      for (const entry of await volume.deletedEntries(txidOf(request.at), directory.file)) {
+        await connection.emit(request.id, { name: toWire(entry.name), type: entry.type, ...momentOf(volume, entry.deletedAt) });
+      }
+      return {};
+    },
+    pins: async () => ({ pins: volume.pins().map(pinItem) }),
+    pin: async (request) => {
+      const last = await volume.settled();
+      const txid = request.at === undefined ? last.txid : volume.parseMoment(request.at);
+      await volume.pin(request.name, txid);
+      return momentOf(volume, txid);
+    },
+    unpin: async (request) => {
+      await volume.unpin(request.name);
+      mounted.invalidateSnapshots();
+      return {};
+    },
+    verify: async (request, connection) =>
+      volume.verify((done, total) => {
+        // Progress may be lost, but the checking must not wait for it.
+        void connection.emit(request.id, { done, total });
+      }),
+    ...holdHandlers(volume),
+    watch: async (request, connection) => {
+      await watchVersions(volume, connection, (item) => connection.emit(request.id, item));
+      return {};
+    },
+    unmount: async () => {
+      await mounted.unmount();
+      return {};
+    },
+  };
+}
+
+/** `hold` and `release`: one transaction for everything that happens between them. */
+function holdHandlers(volume: Volume): Pick<Handlers, 'hold' | 'release'> {
+  const holders = new Set<Connection>();
+  const nobody = { uid: 0, gid: 0, pid: 0 };
+  return {
+    hold: async (_request, connection) => {
+      const before = await volume.settled();
+      if (!holders.has(connection)) {
+        holders.add(connection);
+        volume.native.holdTransaction();
+        connection.onClose(() => {
+          if (holders.delete(connection)) volume.native.releaseTransaction(nobody, 'tidemark');
+        });
+      }
+      return { txid: String(before.txid), timeNs: String(before.timeNs), exclude: [...volume.excludes] };
+    },
+    release: async (request, connection) => {
+      if (holders.delete(connection)) volume.native.releaseTransaction({ uid: request.uid, gid: request.gid, pid: request.pid }, request.command);
+      const last = await volume.settled();
+      return { txid: String(last.txid), timeNs: String(last.timeNs) };
+    },
+  };
+}
+
+async function statusOf(served: Served): Promise<StatusReply> {
+  const { volume, mounted, entry } = served;
+  const { protocol, features, knownInodes, openHandles } = mounted.state();
+  return {
+    pid: process.pid,
+    directory: entry.directory,
+    mountpoint: entry.mountpoint,
+    log: entry.log,
+    ...(await wireStatus(volume)),
+    driver: served.driver,
+    protocol,
+    features,
+    knownInodes,
+    openHandles,
+    notices: volume.notices,
+  };
+}
+
+/** `since` is exclusive (what changed after that moment), `until` inclusive. Moments outside the history bound nothing. */
+function bounds(volume: Volume, since: string | undefined, until: string | undefined): { sinceNs?: bigint; untilNs?: bigint } {
+  const from = since === undefined ? undefined : momentTime(volume, since, 'too-old');
+  const to = until === undefined ? undefined : momentTime(volume, until, 'future');
+  return { ...(from === undefined ? {} : { sinceNs: from + 1n }), ...(to === undefined ? {} : { untilNs: to }) };
+}
+
+/** When the snapshot that a moment means was taken; undefined when the moment lies outside on the side that bounds nothing. */
+function momentTime(volume: Volume, text: string, harmless: 'too-old' | 'future'): bigint | undefined {
+  try {
+    return BigInt(momentOf(volume, volume.parseMoment(text)).timeNs);
+  } catch (error) {
+    if (error instanceof MomentError && error.fault === harmless) return undefined;
+    throw error;
+  }
+}
+
+function momentOf(volume: Volume, txid: Txid): MomentReply {
+  return { txid: String(txid), timeNs: String(volume.transaction(txid)?.timeNs ?? 0n) };
+}
