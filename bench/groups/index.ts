@@ -1,0 +1,14 @@
+/**
+ * The groups in the order in which they run.
+ */
+import { ago } from './ago.js';
+import { memory } from './memory.js';
+import { overwrite } from './overwrite.js';
+import { postgres } from './postgres.js';
+import { snapshot } from './snapshot.js';
+import { sqlite } from './sqlite.js';
+import { stream } from './stream.js';
+import { tree } from './tree.js';
+import type { Group } from './group.js';
+
+export const groups: readonly Group[] = [stream, overwrite, tree, sqlite, postgres, snapshot, ago, memory];

@@ -1,0 +1,48 @@
+/**
+ * Copying a whole tree out of the past against copying the live tree, both from the mount onto the bare disk. A part of the
+ * tree is changed after the moment copied, so that its bytes come from everywhere: the live file, the log, files
+ * that left the tree.
+ *
+ * Invariants:
+ * 1. Every copy out of the past is compared with the archive's contents: a wrong copy is a failed run.
+ * 2. The first copy is of a snapshot that nobody has looked at; the live tree was just written, so it is in memory.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { execute } from '../command.js';
+import { makeSourceTree } from '../source-tree.js';
+import type { Bench, Group, RunContext } from './group.js';
+
+export const snapshot: Group = { id: 'snapshot', needsHistory: true, prepare, run };
+
+async function prepare({ scratch, sizes }: Bench): Promise<void> {
+  if (!existsSync(`${scratch}/tree.tar`)) await makeSourceTree(scratch, sizes.treeFileCount);
+  await mkdir(`${scratch}/expected`, { recursive: true });
+  await execute('tar', ['-xf', `${scratch}/tree.tar`, '-C', `${scratch}/expected`]);
+}
+
+async function run(context: RunContext): Promise<void> {
+  const { path, scratch, target, wanted } = context;
+  const history = target.history!;
+  await execute('tar', ['-xf', `${scratch}/tree.tar`, '-C', path]);
+  const then = await history.lastTransaction();
+  await execute('bash', ['-c', change, 'change', `${path}/tree`]);
+  const past = history.pathAt(then);
+  const tasks: readonly (readonly [string, string])[] = [
+    ['copy-live', path], ['copy-snapshot', past], ['copy-live-again', path], ['copy-snapshot-again', past],
+  ];
+  for (const [row, source] of tasks) {
+    if (!wanted(row) && row.endsWith('again')) continue;
+    const copy = `${scratch}/copy`;
+    await context.measure(row, 'run', `${scratch}/output`, 'cp', '-r', `${source}/tree`, copy);
+    if (source === past) await execute('diff', ['-r', `${scratch}/expected/tree`, copy]);
+    await rm(copy, { recursive: true });
+  }
+}
+
+/** Overwrites one file in ten in place, and replaces one in twenty as editors do. */
+const change = `
+cd "$1"
+find . -type f -name '*[05].c' | sort | awk 'NR % 2' | while read -r file; do printf 'changed later' 1<> "$file"; done
+find . -type f -name '*7.c' | sort | awk 'NR % 2' | while read -r file; do cp "$file" "$file.new"; mv "$file.new" "$file"; done
+`;

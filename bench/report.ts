@@ -1,0 +1,116 @@
+/**
+ * Results as a table: Markdown for the document, which is plain enough for a terminal. Results come in, text goes out;
+ * `writeDocument` puts it between the markers of docs/BENCHMARKS.md.
+ *
+ * Invariants:
+ * 1. Every row of `rows` that was measured is printed, also those that fall short or failed.
+ * 2. Text outside the markers is never changed.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { rows } from './rows.js';
+import type { Row } from './rows.js';
+import type { Results } from './results.js';
+import { isAhead, summarize } from './summary.js';
+import type { RowSummary } from './summary.js';
+import { allTargets } from './targets/index.js';
+
+const [begin, end] = ['<!-- measured: begin (written by `npm run bench -- --save`) -->', '<!-- measured: end -->'];
+const judged = 'tidemark';
+
+/** The table with what it was measured on. */
+export function markdown(results: Results): string {
+  const targets = allTargets.map(({ name }) => name).filter((name) => results.targets[name]);
+  const head = ['work', 'at least', ...targets.map((name) => (name === 'bare' ? 'bare, median' : name)), ''];
+  const lines = rows.filter(({ id }) => results.samples[id]).map((row) => [
+    row.title + (row.starred ? ' *' : ''),
+    barText(row),
+    ...targets.map((name) => cell(row, name, results)),
+    verdict(row, results),
+  ]);
+  return [
+    preface(results), '', ...align([head, head.map(() => '---'), ...lines]), '',
+    ...failureLines(results),
+  ].join('\n').trim();
+}
+
+/** Replaces what stands between the markers of the document. Throws when they are missing. */
+export async function writeDocument(path: string, results: Results): Promise<void> {
+  const text = await readFile(path, 'utf8');
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`${path} lacks its markers ${begin} … ${end}`);
+  await writeFile(path, `${text.slice(0, from + begin.length)}\n\n${markdown(results)}\n\n${text.slice(to)}`);
+}
+
+function preface(results: Results): string {
+  const { kernel, processor, cores, memoryGibibytes, fileSystem, node } = results.machine;
+  const lines = [
+    `Measured ${dates(results)}: Linux ${kernel}, ${cores} × ${processor}, ${memoryGibibytes} GiB, ${fileSystem}, Node ${node}; `
+      + `${results.runs} rounds${results.scale === 1 ? '' : `, sizes × ${results.scale}`}.`, '',
+  ];
+  for (const { name } of allTargets) {
+    const target = results.targets[name];
+    if (!target) continue;
+    const { description, features } = target;
+    lines.push(`- ${name}: ${description}${features.length > 0 ? `; kernel features in use: ${features.join(', ')}` : ''}`);
+  }
+  return lines.join('\n');
+}
+
+/** One date, or the first and the last when rows of several runs stand together. */
+function dates({ measuredAt }: Results): string {
+  const days = [...new Set(Object.values(measuredAt).map((time) => time.slice(0, 10)))].sort();
+  return days.length > 1 ? `${days[0]} to ${days.at(-1)}` : (days[0] ?? 'never');
+}
+
+/** One line for each kind of failure; the whole messages are in the JSON. */
+function failureLines({ failures }: Results): string[] {
+  const kinds = new Map<string, number>();
+  for (const { group, target, message } of failures) {
+    const lines = message.split('\n');
+    const told = lines.find((line) => /^\s*(\w*Error|FATAL|ERROR)\b/.test(line)) ?? lines[0]!;
+    const kind = `${group} on ${target}: ${told.trim().slice(-300)}`;
+    kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+  }
+  return [...kinds].map(([kind, count]) => `Failed ${count} ×: ${kind}`);
+}
+
+function barText({ bar }: Row): string {
+  if (!bar) return '';
+  if (bar.kind === 'seconds') return `under ${duration(bar.below)}`;
+  if (bar.kind === 'bytes') return `under ${bytes(bar.below)}`;
+  return String(bar.atLeast);
+}
+
+function cell(row: Row, target: string, results: Results): string {
+  const summary = summarize(row, target, results.samples);
+  if (!summary) return results.samples[row.id]?.[target] ? 'failed' : '';
+  const { ratio, median } = summary;
+  if (!ratio) return row.unit === 'bytes' ? bytes(median) : duration(median);
+  return `${ratio.median.toFixed(2)} (${ratio.least.toFixed(2)}–${ratio.greatest.toFixed(2)})`;
+}
+
+/** What remains to be done in a row, in words; "yes" when nothing does. */
+function verdict(row: Row, results: Results): string {
+  const summary: RowSummary | undefined = summarize(row, judged, results.samples);
+  if (!summary) return results.samples[row.id]?.[judged] && row.bar ? 'failed' : '';
+  if (summary.reached === undefined) return '';
+  const faults = [];
+  if (!summary.reached) faults.push('falls short');
+  if (!row.starred && row.bar?.kind === 'bare' && isAhead(row, judged, 'bindfs', results.samples) === false) faults.push('behind bindfs');
+  return faults.length === 0 ? 'yes' : faults.join(', ');
+}
+
+function duration(seconds: number): string {
+  if (seconds >= 1) return `${seconds.toFixed(2)} s`;
+  return seconds >= 0.001 ? `${(seconds * 1e3).toFixed(seconds >= 0.1 ? 0 : 2)} ms` : `${(seconds * 1e6).toFixed(0)} µs`;
+}
+
+function bytes(count: number): string {
+  return `${(count / 1e6).toFixed(0)} MB`;
+}
+
+/** Pads the cells, so that the source of the table reads as well as the table. */
+function align(table: readonly string[][]): string[] {
+  const widths = table[0]!.map((_, column) => Math.max(...table.map((line) => line[column]!.length)));
+  return table.map((line) => `| ${line.map((text, column) => text.padEnd(widths[column]!, text === '---' ? '-' : ' ')).join(' | ')} |`);
+}

@@ -1,0 +1,139 @@
+/**
+ * Runs the groups: every round takes the targets in turn, each with a fresh directory and a fresh start. Groups,
+ * targets and sizes come in; samples and failures go out.
+ *
+ * Invariants:
+ * 1. Rounds interleave the targets, and each round begins with another one, so drift of the disk meets them all alike.
+ * 2. A failure ends its run alone: it is recorded, its samples are null, the others go on.
+ * 3. Whatever happens, the target is stopped and its directory removed, and never through a mount.
+ */
+import { mkdir, rm } from 'node:fs/promises';
+import { execute } from './command.js';
+import type { Bench, Group, RunContext } from './groups/group.js';
+import { detachBelow } from './mounts.js';
+import type { Failure, Results } from './results.js';
+import { rows } from './rows.js';
+import type { Sizes } from './sizes.js';
+import type { RunningTarget, Target } from './targets/target.js';
+
+export interface Plan {
+  readonly groups: readonly Group[];
+  readonly targets: readonly Target[];
+  readonly rowIds: ReadonlySet<string>;
+  readonly runs: number;
+  readonly sizes: Sizes;
+  readonly scratch: string;
+  /** The compiled workload program. */
+  readonly workload: string;
+  /** Told what is being done, in a few words. */
+  readonly progress: (line: string) => void;
+}
+
+export async function runAll(plan: Plan, results: Results): Promise<void> {
+  const bench = makeBench(plan);
+  for (const group of plan.groups) {
+    const reason = await group.unavailable?.();
+    if (reason !== undefined) {
+      results.failures.push({ group: group.id, target: 'all', round: 0, message: reason });
+      continue;
+    }
+    plan.progress(`${group.id}: preparing`);
+    results.measuredAt[group.id] = new Date().toISOString();
+    await group.prepare?.(bench);
+    for (let round = 1; round <= (group.once ? 1 : plan.runs); round++) {
+      for (const target of inTurn(plan.targets, round)) await runOnce({ plan, bench, group, target, round, results });
+    }
+  }
+}
+
+interface Run {
+  readonly plan: Plan;
+  readonly bench: Bench;
+  readonly group: Group;
+  readonly target: Target;
+  readonly round: number;
+  readonly results: Results;
+}
+
+async function runOnce(run: Run): Promise<void> {
+  const { plan, bench, group, target, round, results } = run;
+  const directory = `${plan.scratch}/on-${target.name}`;
+  let running: RunningTarget | undefined;
+  const failed = (error: unknown): void => {
+    const failure: Failure = { group: group.id, target: target.name, round, message: error instanceof Error ? error.message : String(error) };
+    plan.progress(`FAILED ${failure.group} on ${failure.target}: ${failure.message}`);
+    results.failures.push(failure);
+  };
+  try {
+    await mkdir(directory);
+    await group.fill?.(bench, directory);
+    await bench.sync();
+    running = await target.start(directory);
+    results.targets[target.name]!.features = running.features;
+    if (applies(group, running)) {
+      expectSamples(run);
+      await group.run(makeContext(run, running));
+    }
+  } catch (error) {
+    if (!running) expectSamples(run);
+    failed(error);
+  }
+  await running?.stop().catch(failed);
+  await detachBelow(plan.scratch);
+  await rm(directory, { recursive: true, force: true });
+  await bench.sync();
+}
+
+function applies(group: Group, running: RunningTarget): boolean {
+  return !(group.needsHistory && !running.history) && !(group.needsProcess && running.pid === undefined);
+}
+
+/** What is never recorded then stands as failed. */
+function expectSamples({ plan, group, target, results }: Run): void {
+  for (const row of rows) {
+    if (row.group !== group.id || !plan.rowIds.has(row.id)) continue;
+    (results.samples[row.id] ??= {})[target.name] ??= Array.from({ length: group.once ? 1 : plan.runs }, () => null);
+  }
+}
+
+/** The targets, beginning with another one each round. */
+function inTurn(targets: readonly Target[], round: number): Target[] {
+  const first = (round - 1) % targets.length;
+  return [...targets.slice(first), ...targets.slice(0, first)];
+}
+
+function makeBench({ sizes, scratch, workload }: Plan): Bench {
+  return {
+    sizes,
+    scratch,
+    work: async (...words) => {
+      const output = await execute(workload, words.map(String), { timeoutMs: 1_200_000 });
+      return output.trim().split('\n').map(Number);
+    },
+    sync: async () => void (await execute('sync', [])),
+    dropCaches: async () => void (await execute('sh', ['-c', 'sync; echo 3 > /proc/sys/vm/drop_caches'])),
+  };
+}
+
+function makeContext({ plan, bench, target, round, results }: Run, running: RunningTarget): RunContext {
+  const record = (row: string, value: number): void => {
+    if (!plan.rowIds.has(row)) return;
+    if (!(value > 0)) throw new Error(`${row}: ${value} is no measurement`);
+    results.samples[row]![target.name]![round - 1] = value;
+    const unit = rows.find(({ id }) => id === row)?.unit;
+    plan.progress(`${row.padEnd(20)} round ${round}  ${target.name.padEnd(10)} ${unit === 'bytes' ? `${(value / 1e6).toFixed(0)} MB` : `${value.toFixed(6)} s`}`);
+  };
+  return {
+    ...bench,
+    path: running.path,
+    target: running,
+    round,
+    wanted: (row) => plan.rowIds.has(row),
+    record,
+    measure: async (row, ...words) => {
+      await bench.sync();
+      const [seconds = NaN] = await bench.work(...words);
+      record(row, seconds);
+    },
+  };
+}
