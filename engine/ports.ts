@@ -25,8 +25,8 @@ export interface History {
   attributes(snapshot: Txid, file: FileId): Promise<Buffer>;
   readLink(file: FileId): Promise<Buffer>;
   xattrs(snapshot: Txid, file: FileId): Promise<{ name: Buffer; value: Buffer }[]>;
-  /** Where the bytes of a file as of a snapshot lie. */
-  plan(snapshot: Txid, file: FileId): Promise<Plan>;
+  /** Where the bytes of a file as of a snapshot lie. `size`: its size in bytes at the snapshot, where the caller knows it, so that it need not be found out. */
+  plan(snapshot: Txid, file: FileId, size?: bigint): Promise<Plan>;
   /** Reads through a plan, planning again when it has gone stale; for commands without a mount. */
   read(snapshot: Txid, file: FileId, offset: bigint, length: number): Promise<Buffer>;
   /** The file behind a path as of a snapshot, symlinks not followed; undefined when absent. Path bytes with or without a leading slash. */

@@ -233,6 +233,8 @@ export interface NativeAddon {
   openVolume(options: VolumeOptions): NativeVolume;
   /** crc32c (Castagnoli), as in the log. */
   crc32c(bytes: Uint8Array, seed?: number): number;
+  /** Lets a thread of this process run only on a processor that nobody else wants (SCHED_IDLE), or like any other again. Does nothing where that is refused. */
+  setThreadIdle(threadId: number, isIdle: boolean): void;
 }
 
 /**

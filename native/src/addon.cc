@@ -1,6 +1,7 @@
 #include "addon.h"
 
 #include <errno.h>
+#include <sched.h>
 
 #include "crc32c.h"
 
@@ -49,9 +50,16 @@ Napi::Value checksum(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), crc32c(bytes.Data(), bytes.ByteLength(), seed));
 }
 
+Napi::Value setThreadIdle(const Napi::CallbackInfo& info) {
+  const struct sched_param parameters {};
+  sched_setscheduler(info[0].As<Napi::Number>().Int32Value(), info[1].ToBoolean() ? SCHED_IDLE : SCHED_OTHER, &parameters);
+  return info.Env().Undefined();
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("openVolume", Napi::Function::New(env, openVolume, "openVolume"));
   exports.Set("crc32c", Napi::Function::New(env, checksum, "crc32c"));
+  exports.Set("setThreadIdle", Napi::Function::New(env, setThreadIdle, "setThreadIdle"));
   exports.Set("files", makeFileCalls(env));
   return exports;
 }

@@ -134,6 +134,7 @@ Inode* Inodes::insertLocked(FileId id, uint32_t type) {
     slots_[inode->slot] = inode;
   }
   inode->slotGeneration = nextSlotGeneration_++;
+  inode->lastDataUndo = droppedDataUndo_;
   count_++;
   return inode;
 }
@@ -155,6 +156,7 @@ void Inodes::dropLocked(Inode* inode) {
     Inode** link = &buckets_[inode->id.hash() & (buckets_.size() - 1)];
     while (*link != inode) link = &(*link)->nextInBucket;
     *link = inode->nextInBucket;
+    droppedDataUndo_ = std::max(droppedDataUndo_, inode->lastDataUndo.load());
     slots_[inode->slot] = nullptr;
     freeSlots_.push_back(inode->slot);
     count_--;

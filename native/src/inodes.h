@@ -225,6 +225,8 @@ class Inodes {
   std::vector<Inode*> slots_;
   std::vector<uint32_t> freeSlots_;
   uint32_t nextSlotGeneration_ = 1;
+  // The newest data undo of any inode that was dropped: one that comes (back) into the table cannot be taken for unchanged since before.
+  Lsn droppedDataUndo_ = 0;
   size_t count_ = 0;
 
   // Guards Inode::fd and the ring of inodes that have one. Innermost.

@@ -138,6 +138,12 @@ int Log::waitDurable(Lsn target) {
   return durable() >= target ? 0 : syncError_;
 }
 
+void Log::beginSync(Lsn target) {
+  std::lock_guard<std::mutex> guard(syncMutex_);
+  syncWanted_ = std::max(syncWanted_, target);
+  if (!syncing_) parkedChanged_.notify_one();
+}
+
 void Log::drainParked(std::unique_lock<std::mutex>& lock) {
   draining_ = true;
   while (!parked_.empty()) {
@@ -168,8 +174,9 @@ void Log::whenDurable(Lsn target, std::function<void(int)> done) {
 void Log::completerLoop() {
   std::unique_lock<std::mutex> lock(syncMutex_);
   while (!stopping_) {
-    if (parked_.empty() || draining_) parkedChanged_.wait(lock);
-    else drainParked(lock);
+    if (!parked_.empty() && !draining_) drainParked(lock);
+    else if (syncWanted_ > durable() && !syncing_ && syncError_ == 0) syncLocked(lock);
+    else parkedChanged_.wait(lock);
   }
 }
 

@@ -59,6 +59,9 @@ class Log {
   // Blocks until everything below `target` is on the disk. 0 or the error of the sync that failed.
   int waitDurable(Lsn target);
 
+  // Begins to sync up to `target` on another thread, unless that is under way; waitDurable then finds it done, or helps.
+  void beginSync(Lsn target);
+
   // Runs `done(0 or errno)` when everything below `target` is on the disk: at once, or later on another thread. Callbacks run
   // one at a time, in the order of their targets (of equal targets: of the calls). The caller holds no lock.
   void whenDurable(Lsn target, std::function<void(int)> done);
@@ -104,6 +107,7 @@ class Log {
   bool syncing_ = false;
   bool draining_ = false;
   bool stopping_ = false;
+  Lsn syncWanted_ = 0;
   int syncError_ = 0;
   std::condition_variable parkedChanged_;
   // Takes over parked callbacks when whoever synced could not run them.

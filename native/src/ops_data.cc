@@ -79,9 +79,16 @@ void Session::answerWrite(const OpenFile& file, uint32_t size, ReplyTo to, int e
 }
 
 void Session::parkWrite(Request& request, const std::shared_ptr<OpenFile>& file, const fuse_write_in& in, const char* bytes, Txid txid, Lsn target) {
-  // std::function copies what it holds, so the request's bytes move into something shared.
+  // std::function copies what it holds, so the bytes move into something shared: small ones copied, large ones with the request's buffer.
   const ReplyTo to = request.to();
-  std::shared_ptr<char> buffer(request.takeBuffer().release(), std::default_delete<char[]>());
+  std::shared_ptr<char> buffer;
+  if (in.size <= kSmallWrite) {
+    buffer.reset(new char[in.size], std::default_delete<char[]>());
+    memcpy(buffer.get(), bytes, in.size);
+    bytes = buffer.get();
+  } else {
+    buffer.reset(request.takeBuffer().release(), std::default_delete<char[]>());
+  }
   volume_->log.whenDurable(target, [this, file, in, bytes, buffer, to, txid](int failed) {
     Inode* inode = file->inode.get();
     int error = failed;
@@ -135,6 +142,16 @@ void Session::handleWrite(Request& request) {
   answerWrite(*file, in.size, request.to(), error);
 }
 
+int Session::syncBoth(int fd, bool dataOnly, Lsn target) {
+  // What overwrites waited for has long been durable; the records that are not (of names, sizes, times) need no order, so
+  // both flushes run at once and the disk makes one of them.
+  const bool waits = volume_->strict && target > volume_->log.durable();
+  if (waits) volume_->log.beginSync(target);
+  const int error = (dataOnly ? fdatasync(fd) : fsync(fd)) == 0 ? 0 : errno;
+  const int logError = waits ? volume_->log.waitDurable(target) : 0;
+  return error != 0 ? error : logError;
+}
+
 void Session::handleFsync(Request& request) {
   const auto* in = request.body<fuse_fsync_in>();
   const auto file = in == nullptr ? nullptr : files_.get(in->fh);
@@ -142,18 +159,15 @@ void Session::handleFsync(Request& request) {
   mayBlock();
   Inode* inode = file->inode.get();
   barrier(file->actor.pid != 0 ? file->actor : actorOf(request.header()), Reason::kSync);
-  if (volume_->strict) {
-    Lsn target = inode->lastUndo;
-    {
-      ChangeLock lock(volume_->inodes.get(), inode);
-      target = std::max(target, inode->bornAt);
-    }
-    if (const int error = volume_->log.waitDurable(target)) return request.error(error);
+  Lsn target = inode->lastUndo;
+  {
+    ChangeLock lock(volume_->inodes.get(), inode);
+    target = std::max(target, inode->bornAt);
   }
   const bool dataOnly = (in->fsync_flags & FUSE_FSYNC_FDATASYNC) != 0;
-  const int done = dataOnly ? fdatasync(file->fd.get()) : fsync(file->fd.get());
+  const int error = syncBoth(file->fd.get(), dataOnly, target);
   tellBlocks(inode, file->fd.get());
-  request.error(done == 0 ? 0 : errno);
+  request.error(error);
 }
 
 void Session::handleFallocate(Request& request) {

@@ -111,10 +111,7 @@ void Session::handleFsyncdir(Request& request) {
   if (directory == nullptr) return request.error(EBADF);
   mayBlock();
   barrier(actorOf(request.header()), Reason::kSync);
-  if (volume_->strict) {
-    if (const int error = volume_->log.waitDurable(directory->inode->lastUndo)) return request.error(error);
-  }
-  request.error(fsync(directory->fd.get()) == 0 ? 0 : errno);
+  request.error(syncBoth(directory->fd.get(), false, directory->inode->lastUndo));
 }
 
 }  // namespace tidemark

@@ -13,8 +13,10 @@ namespace {
 // Registering a backing file costs two system calls; smaller files are read sooner than that pays.
 constexpr off_t kPassthroughBytes = 128 << 10;
 
-// How long a writer waits for the releases of readers that have already closed: they are on their way to us.
-constexpr int kReleasePolls = 20;
+// How long an open waits for the releases of handles of the other kind that are already closed: they are on their way to
+// us. A writer waits longer, for direct I/O would stay with it; a reader finds a real writer more often than a release.
+constexpr int kWriterPolls = 20;
+constexpr int kReaderPolls = 4;
 constexpr useconds_t kReleasePollMicroseconds = 100;
 
 }  // namespace
@@ -39,14 +41,23 @@ bool Session::passThrough(Inode* inode, OpenFile* file, int32_t* backingId) {
   return true;
 }
 
-uint32_t Session::chooseMode(Inode* inode, OpenFile* file, int32_t* backingId) {
-  for (int poll = 0; file->writable && poll < kReleasePolls; poll++) {
+void Session::awaitReleases(Inode* inode, const OpenFile& file) {
+  struct stat st;
+  if (!passthrough_ || (!file.writable && (fstat(file.fd.get(), &st) != 0 || st.st_size < kPassthroughBytes))) return;
+  const int polls = file.writable ? kWriterPolls : kReaderPolls;
+  for (int poll = 0; poll < polls; poll++) {
     {
       ChangeLock lock(volume_->inodes.get(), inode);
-      if (inode->file == nullptr || inode->file->passthroughHandles == 0) break;
+      if (inode->file == nullptr) return;
+      if ((file.writable ? inode->file->passthroughHandles : inode->file->cachedHandles) == 0) return;
     }
+    mayBlock();
     usleep(kReleasePollMicroseconds);
   }
+}
+
+uint32_t Session::chooseMode(Inode* inode, OpenFile* file, int32_t* backingId) {
+  awaitReleases(inode, *file);
   ChangeLock lock(volume_->inodes.get(), inode);
   if (inode->file == nullptr) inode->file = std::make_unique<FileState>();
   FileState& state = *inode->file;

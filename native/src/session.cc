@@ -219,8 +219,9 @@ void Session::handleInit(Request& request) {
   out.maxReadahead = std::max<uint32_t>(in->max_readahead, kMaxWrite);
   out.flags = static_cast<uint32_t>(features_);
   out.flags2 = static_cast<uint32_t>(features_ >> 32);
-  out.maxBackground = 64;
-  out.congestionThreshold = 48;
+  // Dirty pages come one request each when they are scattered: the more wait for the log together, the fewer flushes.
+  out.maxBackground = 1024;
+  out.congestionThreshold = 768;
   out.maxWrite = (features_ & FUSE_MAX_PAGES) != 0 ? kMaxWrite : 128 << 10;
   out.maxPages = kMaxWrite / 4096;
   out.timeGranularity = 1;

@@ -140,6 +140,7 @@ class Session {
   void handleRelease(Request& request);
   int openFile(Inode* inode, uint32_t flags, const Actor& actor, UniqueFd fd, abi::OpenOut* out);
   uint32_t chooseMode(Inode* inode, OpenFile* file, int32_t* backingId);
+  void awaitReleases(Inode* inode, const OpenFile& file);
   bool passThrough(Inode* inode, OpenFile* file, int32_t* backingId);
   void closeMode(Inode* inode, const OpenFile& file);
 
@@ -153,6 +154,8 @@ class Session {
   // Lets the write wait for the log without a thread.
   void parkWrite(Request& request, const std::shared_ptr<OpenFile>& file, const fuse_write_in& in, const char* bytes, Txid txid, Lsn target);
   void handleFsync(Request& request);
+  // Syncs a descriptor of the backing tree, and the log up to `target`. 0 or an errno.
+  int syncBoth(int fd, bool dataOnly, Lsn target);
   void handleFallocate(Request& request);
   void handleLseek(Request& request);
   void handleCopyFileRange(Request& request);
