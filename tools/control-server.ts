@@ -37,6 +37,8 @@ export class ControlServer {
   readonly #onInternalError: (error: unknown) => void;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Answers under way, but for those that end only with their connection. */
+  readonly #answering = new Set<Promise<void>>();
 
   constructor(handlers: Handlers, onInternalError: (error: unknown) => void) {
     this.#handlers = handlers;
@@ -55,8 +57,9 @@ export class ControlServer {
   /** Stops listening and ends all connections once what was written to them is sent; resolves when they are, or after a second. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const socket of this.#sockets) socket.end();
     const deadline = setTimeout(() => this.#sockets.forEach((socket) => socket.destroy()), longestFarewellMs);
+    await Promise.race([Promise.all(this.#answering), closed]);
+    for (const socket of this.#sockets) socket.end();
     await closed;
     clearTimeout(deadline);
   }
@@ -74,7 +77,7 @@ export class ControlServer {
         return isOpen;
       },
     };
-    const splitter = new LineSplitter(longestRequestBytes, (line) => void this.#answer(line, socket, connection));
+    const splitter = new LineSplitter(longestRequestBytes, (line) => this.#take(line, socket, connection));
     socket.on('data', (chunk: Buffer) => {
       try {
         splitter.push(chunk);
@@ -90,12 +93,19 @@ export class ControlServer {
     });
   }
 
-  async #answer(line: string, socket: Socket, connection: Connection): Promise<void> {
+  #take(line: string, socket: Socket, connection: Connection): void {
     const request = parseRequest(line);
     if (request === undefined) {
       socket.destroy();
       return;
     }
+    const answer = this.#answer(request, socket, connection);
+    if (request.method === 'watch') return;
+    this.#answering.add(answer);
+    void answer.finally(() => this.#answering.delete(answer));
+  }
+
+  async #answer(request: Request, socket: Socket, connection: Connection): Promise<void> {
     let answer: object;
     try {
       // The table is typed by method; TypeScript cannot follow that through a union.
