@@ -1,0 +1,103 @@
+/**
+ * The indexer's thread: tails the log and writes the index. In: messages and two shared numbers (how far the log
+ * may be read; whether to stop). Out: its thread id, then
+ * `{ readUpTo, damaged }` after each commit.
+ *
+ * Invariants:
+ * 1. How far the log has been read is stored in the same transaction as the entries that this covers, so reading on after
+ *    a crash neither loses nor doubles anything.
+ * 2. The thread has nothing to do while the log stands still. (That it yields to the application, the main thread sees to.)
+ */
+import { readlinkSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { parentPort, workerData } from 'node:worker_threads';
+import { crc32c } from './crc32c.js';
+import { encodeProgress, progressKey } from './index-keys.js';
+import { IndexStore } from './index-store.js';
+import { IndexWriter } from './index-writer.js';
+import { LogReader } from './log-reader.js';
+
+export interface IndexerWorkerData {
+  readonly indexDirectory: string;
+  readonly logDirectory: string;
+  /** [0]: the LSN up to which the log may be read. [1]: not 0 = stop. */
+  readonly shared: SharedArrayBuffer;
+}
+
+/** The thread's first message. */
+export interface IndexerHello {
+  readonly threadId: number;
+}
+
+export interface IndexerReport {
+  readonly readUpTo: number;
+  readonly damaged: number;
+  readonly stopped: boolean;
+}
+
+/** Records in one transaction of the index: large enough to make commits cheap, small enough to stay responsive. */
+const batchRecords = 5_000;
+
+/** Linux's number of this thread: "<pid>/task/<tid>". */
+function ownThreadId(): number {
+  return Number(readlinkSync('/proc/thread-self').split('/').at(-1));
+}
+
+function run(data: IndexerWorkerData): void {
+  const port = parentPort!;
+  const shared = new BigInt64Array(data.shared);
+  const store = new IndexStore(data.indexDirectory);
+  let progress = store.progress();
+  let damaged = progress.damaged;
+  const reader = new LogReader({
+    directory: data.logDirectory, position: progress.readUpTo, crc: crc32c, bodies: 'headers', onDamage: () => { damaged++; },
+  });
+  const writer = new IndexWriter(store, () => { damaged++; });
+
+  const batch = (limit: number): void => {
+    store.transact(() => {
+      let count = 0;
+      let record = reader.next(limit);
+      for (; record !== undefined; record = reader.next(limit)) {
+        writer.apply(record);
+        if (++count === batchRecords) break;
+      }
+      writer.flush();
+      progress = {
+        readUpTo: record === undefined ? limit : reader.position,
+        transactions: progress.transactions + writer.transactions,
+        external: progress.external + writer.external,
+        damaged,
+        gaps: progress.gaps + writer.gaps,
+      };
+      writer.transactions = writer.external = writer.gaps = 0;
+      store.put(progressKey, encodeProgress(progress));
+    });
+  };
+  const report = (stopped: boolean): void => port.postMessage({ readUpTo: progress.readUpTo, damaged, stopped } satisfies IndexerReport);
+
+  let isBusy = false;
+  const work = async (): Promise<void> => {
+    while (Atomics.load(shared, 1) === 0n) {
+      const limit = Number(Atomics.load(shared, 0));
+      if (progress.readUpTo >= limit) return report(false);
+      batch(limit);
+      report(false);
+      // LMDB's cursors are freed by finalizers, and those only run between turns of the event loop.
+      await setImmediate();
+    }
+    reader.close();
+    await store.close();
+    report(true);
+    port.close();
+  };
+  port.on('message', () => {
+    if (isBusy) return;
+    isBusy = true;
+    // An error ends the thread, as it should: the main thread then knows.
+    void work().finally(() => { isBusy = false; });
+  });
+}
+
+parentPort!.postMessage({ threadId: ownThreadId() } satisfies IndexerHello);
+run(workerData as IndexerWorkerData);

@@ -1,0 +1,146 @@
+/**
+ * The main thread's side of the indexer: starts its thread, tells it how far the log reaches, and lets queries wait until the
+ * index has read that far. In: where the log ends. Out: promises.
+ *
+ * Invariants:
+ * 1. `caughtUp` resolves only when the index holds everything below the log's end as it stood at the call.
+ * 2. A failure of the thread fails every waiter, once, and is told to `onFailure`.
+ * 3. The thread keeps the process alive only while somebody waits.
+ * 4. The application goes first: while nobody waits, the thread takes only processor time that nobody else wants.
+ */
+import { Worker } from 'node:worker_threads';
+import type { IndexStore } from './index-store.js';
+import type { IndexerHello, IndexerReport, IndexerWorkerData } from './indexer-worker.js';
+
+export interface IndexerOptions {
+  readonly store: IndexStore;
+  readonly indexDirectory: string;
+  readonly logDirectory: string;
+  /** Where the log ends now. */
+  readonly logEnd: () => number;
+  readonly onFailure: (error: Error) => void;
+  /** The index has read on: readers see more. */
+  readonly onMoved: () => void;
+  /** Lets the indexer's thread run only where nobody else wants to, or like the rest. */
+  readonly setThreadIdle: (threadId: number, isIdle: boolean) => void;
+}
+
+interface Waiter {
+  readonly target: number;
+  readonly resolve: (readUpTo: number) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** How often the log's end is looked at while nobody asks. */
+const pollMs = 250;
+/** The thread's JavaScript heap; its real memory is LMDB's. */
+const workerHeapMb = 64;
+/** Short-lived keys and values: a small nursery is emptied often and stays in the cache. */
+const workerYoungMb = 8;
+
+export class Indexer {
+  readonly #options: IndexerOptions;
+  readonly #worker: Worker;
+  readonly #shared = new BigInt64Array(new SharedArrayBuffer(16));
+  readonly #timer: NodeJS.Timeout;
+  #waiters: Waiter[] = [];
+  #readUpTo: number;
+  #damaged = 0;
+  #told = 0;
+  #failure: Error | undefined;
+  #threadId: number | undefined;
+  #onStopped: (() => void) | undefined;
+
+  constructor(options: IndexerOptions) {
+    this.#options = options;
+    this.#readUpTo = options.store.progress().readUpTo;
+    this.#damaged = options.store.progress().damaged;
+    const workerData: IndexerWorkerData = {
+      indexDirectory: options.indexDirectory, logDirectory: options.logDirectory, shared: this.#shared.buffer as SharedArrayBuffer,
+    };
+    this.#worker = new Worker(new URL('./indexer-worker.js', import.meta.url), {
+      workerData, resourceLimits: { maxOldGenerationSizeMb: workerHeapMb, maxYoungGenerationSizeMb: workerYoungMb }, name: 'indexer',
+    });
+    this.#worker.on('message', (message: IndexerHello | IndexerReport) => {
+      if ('threadId' in message) this.#onHello(message);
+      else this.#onReport(message);
+    });
+    this.#worker.on('error', (error) => { this.#fail(error); });
+    this.#worker.on('exit', () => { this.#fail(new Error('the indexer ended')); this.#onStopped?.(); });
+    this.#worker.unref();
+    this.#timer = setInterval(() => { this.#tell(options.logEnd()); }, pollMs).unref();
+  }
+
+  /** LSN up to which the index has read the log. */
+  get readUpTo(): number {
+    return this.#readUpTo;
+  }
+
+  /** Damaged regions of the log that the indexer met. */
+  get damaged(): number {
+    return this.#damaged;
+  }
+
+  /** Waits until the index has read the log as far as it stands now; returns how far it has read. */
+  caughtUp(): Promise<number> {
+    const target = this.#options.logEnd();
+    if (this.#readUpTo >= target) return Promise.resolve(this.#readUpTo);
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ target, resolve, reject });
+      if (this.#waiters.length === 1) this.#setIdle(false);
+      this.#worker.ref();
+      this.#tell(target);
+    });
+  }
+
+  /** Stops the thread; what it has not read yet stays unread. Waiters are rejected. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    Atomics.store(this.#shared, 1, 1n);
+    if (this.#failure !== undefined) return;
+    this.#worker.ref();
+    const stopped = new Promise<void>((resolve) => { this.#onStopped = resolve; });
+    this.#worker.postMessage('stop');
+    await stopped;
+  }
+
+  #tell(end: number): void {
+    if (end <= this.#told || this.#failure !== undefined) return;
+    this.#told = end;
+    Atomics.store(this.#shared, 0, BigInt(end));
+    this.#worker.postMessage('wake');
+  }
+
+  #onHello(hello: IndexerHello): void {
+    this.#threadId = hello.threadId;
+    this.#setIdle(this.#waiters.length === 0);
+  }
+
+  #setIdle(isIdle: boolean): void {
+    if (this.#threadId !== undefined && this.#failure === undefined) this.#options.setThreadIdle(this.#threadId, isIdle);
+  }
+
+  #onReport(report: IndexerReport): void {
+    this.#options.store.refresh();
+    this.#options.onMoved();
+    this.#readUpTo = report.readUpTo;
+    this.#damaged = report.damaged;
+    const ready = this.#waiters.filter((waiter) => waiter.target <= report.readUpTo);
+    if (ready.length === 0) return;
+    this.#waiters = this.#waiters.filter((waiter) => waiter.target > report.readUpTo);
+    if (this.#waiters.length === 0) this.#setIdle(true);
+    if (this.#waiters.length === 0 && this.#onStopped === undefined) this.#worker.unref();
+    for (const waiter of ready) waiter.resolve(report.readUpTo);
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    clearInterval(this.#timer);
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) waiter.reject(error);
+    if (this.#onStopped === undefined) this.#options.onFailure(error);
+  }
+}

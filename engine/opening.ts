@@ -1,0 +1,61 @@
+/**
+ * What is done once when a volume is opened: the store's files, then the addon's part; later, when the index is there, what was changed
+ * while nothing was mounted is found and recorded. In: a directory. Out: opened parts; one external transaction, or none.
+ *
+ * Invariants:
+ * 1. volume.json exists, and is of a format that we know, before the addon touches the store.
+ * 2. When opening fails, nothing stays open.
+ */
+import { openError } from './errors.js';
+import { findExternalChanges } from './external-changes.js';
+import type { IndexStore } from './index-store.js';
+import type { NativeAddon, NativeVolume } from './native.js';
+import type { Paths } from './paths.js';
+import { openStoreFiles } from './store-files.js';
+import type { StoreFiles } from './store-files.js';
+import type { Transactions } from './transactions.js';
+
+export interface StoreOpenOptions {
+  /** As in the addon's VolumeOptions. Default: true. */
+  readonly strict?: boolean;
+  readonly exclude?: readonly string[];
+  readonly failpoint?: string;
+}
+
+export interface RecordExternalChangesOptions {
+  readonly native: NativeVolume;
+  readonly index: IndexStore;
+  readonly paths: Paths;
+  readonly transactions: Transactions;
+  /** The backing directory. */
+  readonly root: string;
+  readonly say: (line: string) => void;
+}
+
+/** The kernel stamps changes with a clock that lags behind by up to a tick (10 ms at the slowest). */
+const clockLagNs = 20_000_000n;
+
+/** `directory`: absolute. Throws VolumeError with the remedy. */
+export function openStore(directory: string, options: StoreOpenOptions, addon: NativeAddon): { files: StoreFiles; native: NativeVolume } {
+  const files = openStoreFiles(directory);
+  try {
+    const { strict = true, exclude = [], failpoint = '' } = options;
+    return { files, native: addon.openVolume({ backing: directory, strict, exclude, failpoint }) };
+  } catch (error) {
+    files.close();
+    throw openError(error, directory);
+  }
+}
+
+export async function recordExternalChanges(options: RecordExternalChangesOptions): Promise<void> {
+  const { native, index, paths, transactions, root, say } = options;
+  const { lastTimeNs } = native.recovery;
+  // A new store: there was nothing to be changed.
+  if (lastTimeNs === 0n) return;
+  const found = await findExternalChanges({ native, index, paths, transactions, root, sinceNs: lastTimeNs - clockLagNs });
+  if (found.records.length === 0) return;
+  const txid = await native.appendExternal(found.records, found.timeNs);
+  const files = found.fileCount === 1 ? '1 file or directory was' : `${found.fileCount} files and directories were`;
+  const more = found.isCut ? ' and more; the rest is not listed' : '';
+  say(`${files} changed while nothing was mounted${more}: recorded as transaction ${txid}; their contents from before are lost, all others are exact`);
+}

@@ -1,0 +1,133 @@
+/**
+ * Where the bytes of a file as of a snapshot lie. In: the index's data entries, the size at the snapshot. Out: pieces as the addon
+ * takes them. No live tree, no waiting: the caller has both behind him.
+ *
+ * Invariants:
+ * 1. Pieces stand in order, without gaps or overlaps, and cover [0, size).
+ * 2. For every byte the earliest pre-image stored after the snapshot is used, over all size classes; of two in one
+ *    transaction the one that was logged first; without any, the inode's own byte.
+ * 3. Bytes of a pre-image's block behind its body read as zeros.
+ */
+import { dataKey, dataPrefix, fileKey, table, txidAtEnd } from './index-keys.js';
+import type { IndexStore } from './index-store.js';
+import { readNumberBE } from './ids.js';
+import { recordHeaderBytes, sizeClassBytes } from './log-format.js';
+import { PieceKind } from './native.js';
+import type { FileId } from './types.js';
+
+/** The pre-image that counts for one block of one size class. */
+interface PreImage {
+  /** First byte of the block, in the file. */
+  readonly offset: number;
+  readonly txid: number;
+  readonly lsn: number;
+  /** Bytes in the log; 0 for a hole. */
+  readonly length: number;
+}
+
+/** Entries of older transactions stepped over one by one before it pays to seek. */
+const stepsBeforeSeek = 8;
+
+/** Four numbers a piece, as in Plan. */
+export function planPieces(index: IndexStore, file: FileId, snapshot: number, size: number): BigUint64Array {
+  const pieces = new PieceList();
+  if (size === 0) return pieces.packed();
+  const newest = index.get(fileKey(table.dataLast, file));
+  if (newest === undefined || readNumberBE(newest, 0) <= snapshot) {
+    pieces.add(0, size, PieceKind.File, 0);
+    return pieces.packed();
+  }
+  const preImages = sizeClassBytes.map((_, sizeClass) => gather(index, file, sizeClass, snapshot, size));
+  new Cover(preImages, pieces).cover(0, size, sizeClassBytes.length - 1, undefined);
+  return pieces.packed();
+}
+
+/** For each block of a size class, the earliest pre-image after the snapshot; in order of blocks. */
+function gather(index: IndexStore, file: FileId, sizeClass: number, snapshot: number, size: number): PreImage[] {
+  const classBytes = sizeClassBytes[sizeClass]!;
+  const blockEnd = Math.ceil(size / classBytes);
+  const found: PreImage[] = [];
+  let taken = -1;
+  let from: Buffer | undefined = dataKey(file, sizeClass, 0, snapshot + 1);
+  while (from !== undefined) {
+    const start: Buffer = from;
+    from = undefined;
+    let steps = 0;
+    for (const { key, value } of index.scan(start, dataPrefix)) {
+      const block = readNumberBE(key, dataPrefix);
+      if (block >= blockEnd) break;
+      const txid = txidAtEnd(key);
+      if (txid > snapshot && block > taken) {
+        found.push({ offset: block * classBytes, txid, lsn: readNumberBE(value, 0), length: value[12] === 1 ? 0 : value.readUInt32BE(8) });
+        taken = block;
+        steps = 0;
+      } else if (++steps === stepsBeforeSeek) {
+        from = dataKey(file, sizeClass, block === taken ? block + 1 : block, snapshot + 1);
+        break;
+      }
+    }
+  }
+  return found;
+}
+
+/** Lays the pre-images of the size classes over each other. */
+class Cover {
+  readonly #preImages: readonly (readonly PreImage[])[];
+  readonly #pieces: PieceList;
+  /** Blocks are passed once, from low to high: how many of each class have been. */
+  readonly #passed: number[];
+
+  constructor(preImages: readonly (readonly PreImage[])[], pieces: PieceList) {
+    this.#preImages = preImages;
+    this.#pieces = pieces;
+    this.#passed = preImages.map(() => 0);
+  }
+
+  /** Covers [start, end) with the pre-images of this class and those below; `best` is what the classes above offer. */
+  cover(start: number, end: number, sizeClass: number, best: PreImage | undefined): void {
+    if (sizeClass < 0) return this.#emit(start, end, best);
+    const list = this.#preImages[sizeClass]!;
+    let at = start;
+    for (let index = this.#passed[sizeClass]!; index < list.length && list[index]!.offset < end; index++) {
+      const preImage = list[index]!;
+      this.#passed[sizeClass] = index + 1;
+      if (preImage.offset > at) this.cover(at, preImage.offset, sizeClass - 1, best);
+      at = Math.min(end, preImage.offset + sizeClassBytes[sizeClass]!);
+      this.cover(preImage.offset, at, sizeClass - 1, earlier(best, preImage));
+    }
+    if (at < end) this.cover(at, end, sizeClass - 1, best);
+  }
+
+  #emit(start: number, end: number, preImage: PreImage | undefined): void {
+    if (preImage === undefined) return this.#pieces.add(start, end, PieceKind.File, 0);
+    const bodyEnd = Math.min(end, preImage.offset + preImage.length);
+    if (start < bodyEnd) this.#pieces.add(start, bodyEnd, PieceKind.Log, preImage.lsn + recordHeaderBytes + start - preImage.offset);
+    if (bodyEnd < end) this.#pieces.add(Math.max(start, bodyEnd), end, PieceKind.Zero, 0);
+  }
+}
+
+function earlier(a: PreImage | undefined, b: PreImage): PreImage {
+  if (a === undefined) return b;
+  return a.txid < b.txid || (a.txid === b.txid && a.lsn < b.lsn) ? a : b;
+}
+
+/** Pieces in the making: what follows on without a break is one piece. */
+class PieceList {
+  readonly #numbers: number[] = [];
+
+  add(start: number, end: number, kind: PieceKind, position: number): void {
+    const last = this.#numbers.length - 4;
+    if (last >= 0 && this.#numbers[last + 2] === kind) {
+      const follows = kind !== PieceKind.Log || this.#numbers[last + 3]! + this.#numbers[last + 1]! === position;
+      if (follows) {
+        this.#numbers[last + 1]! += end - start;
+        return;
+      }
+    }
+    this.#numbers.push(start, end - start, kind, position);
+  }
+
+  packed(): BigUint64Array {
+    return BigUint64Array.from(this.#numbers, (number) => BigInt(number));
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * The state at a snapshot: names, attributes, extended attributes. In: the index's undo entries and the live tree through the addon.
+ * Out: what was true when transaction n ended.
+ *
+ * Invariants:
+ * 1. The state at snapshot n is the earliest undo entry with a txid above n, else the live state.
+ * 2. A live value is read *before* the index is waited for, and counts only if the index then still has no undo entry: a
+ *    change logs its pre-image before it acts.
+ * 3. The store itself is in no directory.
+ */
+import { attributesBytes, directoryType } from './attributes.js';
+import { VolumeError, codeOf } from './errors.js';
+import { fileKey, filePrefix, fileTxidKey, nameInKey, namedKey, table, txidAtEnd } from './index-keys.js';
+import type { IndexStore } from './index-store.js';
+import { nameUndo, nameUndos } from './name-history.js';
+import type { NativeVolume } from './native.js';
+import { splitPath } from './path-bytes.js';
+import type { Paths } from './paths.js';
+import { storeName } from './store-files.js';
+import type { DirectoryEntry, FileId, ResolvedEntry } from './types.js';
+
+export type ListedEntry = ResolvedEntry & { readonly attributes: Buffer };
+type Xattr = { name: Buffer; value: Buffer };
+
+const storeNameBytes = Buffer.from(storeName);
+
+export class Resolver {
+  readonly #native: NativeVolume;
+  readonly #index: IndexStore;
+  readonly #paths: Paths;
+  readonly #caughtUp: () => Promise<number>;
+
+  constructor(native: NativeVolume, index: IndexStore, paths: Paths, caughtUp: () => Promise<number>) {
+    this.#native = native;
+    this.#index = index;
+    this.#paths = paths;
+    this.#caughtUp = caughtUp;
+  }
+
+  async lookup(snapshot: number, directory: FileId, name: Buffer): Promise<ResolvedEntry | undefined> {
+    if (this.#isStore(directory, name)) return undefined;
+    await this.#caughtUp();
+    let undo = nameUndo(this.#index, directory, name, snapshot);
+    if (undo === undefined) {
+      const live = ifThere(() => this.#native.lookup(directory, this.#paths.hint(directory), name));
+      await this.#caughtUp();
+      undo = nameUndo(this.#index, directory, name, snapshot);
+      if (undo === undefined) {
+        if (live === undefined) return undefined;
+        this.#paths.learn(live.file, directory, name);
+        return { name, file: live.file, type: live.type };
+      }
+    }
+    return undo.before === 0n ? undefined : { name, file: undo.before, type: undo.typeBefore };
+  }
+
+  /** The file behind a path, symlinks not followed; undefined when absent. */
+  async resolvePath(snapshot: number, path: Buffer): Promise<ResolvedEntry | undefined> {
+    let entry: ResolvedEntry = { name: Buffer.alloc(0), file: this.#native.rootId, type: directoryType };
+    for (const name of splitPath(path)) {
+      const next = await this.lookup(snapshot, entry.file, name);
+      if (next === undefined) return undefined;
+      entry = next;
+    }
+    return entry;
+  }
+
+  async list(snapshot: number, directory: FileId): Promise<ListedEntry[]> {
+    const entries = await this.#names(snapshot, directory);
+    const hint = this.#paths.hint(directory);
+    const live = new Map<FileId, Buffer | undefined>();
+    for (const entry of entries) {
+      if (!live.has(entry.file) && this.#attributesUndo(entry.file, snapshot) === undefined) {
+        live.set(entry.file, ifThere(() => this.#native.stat(entry.file, hint === null ? null : childPath(hint, entry.name))));
+      }
+    }
+    await this.#caughtUp();
+    return entries.map((entry) => ({
+      ...entry, attributes: this.#attributesUndo(entry.file, snapshot) ?? live.get(entry.file) ?? lostAttributes(entry.type),
+    }));
+  }
+
+  /** Throws VolumeError ENOENT for a file that is gone for good. */
+  async attributes(snapshot: number, file: FileId): Promise<Buffer> {
+    await this.#caughtUp();
+    const undo = this.#attributesUndo(file, snapshot);
+    if (undo !== undefined) return undo;
+    const live = ifThere(() => this.#native.stat(file, this.#paths.hint(file)));
+    await this.#caughtUp();
+    const found = this.#attributesUndo(file, snapshot) ?? live;
+    if (found === undefined) throw new VolumeError('ENOENT', 'the file is gone: it was removed while the volume was not mounted');
+    return found;
+  }
+
+  async xattrs(snapshot: number, file: FileId): Promise<Xattr[]> {
+    const live = ifThere(() => this.#native.xattrs(file, this.#paths.hint(file))) ?? [];
+    await this.#caughtUp();
+    const found = new Map(live.map((xattr) => [xattr.name.toString('latin1'), xattr]));
+    for (const { name, value } of this.#xattrUndos(file, snapshot)) {
+      if (value === undefined) found.delete(name.toString('latin1'));
+      else found.set(name.toString('latin1'), { name, value });
+    }
+    return [...found.values()];
+  }
+
+  /** A symlink's target never changes: it is made with it. */
+  readLink(file: FileId): Buffer {
+    return this.#native.readLink(file, this.#paths.hint(file));
+  }
+
+  /** The attributes that a file had before a transaction changed it; undefined when the index has none. */
+  attributesBefore(file: FileId, txid: number): Buffer | undefined {
+    return this.#index.get(fileTxidKey(table.attributes, file, txid));
+  }
+
+  async #names(snapshot: number, directory: FileId): Promise<ResolvedEntry[]> {
+    const live: DirectoryEntry[] = ifThere(() => this.#native.readDirectory(directory, this.#paths.hint(directory))) ?? [];
+    await this.#caughtUp();
+    const entries = new Map<string, ResolvedEntry>();
+    for (const entry of live) {
+      if (!this.#isStore(directory, entry.name)) entries.set(entry.name.toString('latin1'), entry);
+    }
+    for (const undo of nameUndos(this.#index, directory, snapshot)) {
+      const text = undo.name.toString('latin1');
+      if (undo.before === 0n) entries.delete(text);
+      else entries.set(text, { name: undo.name, file: undo.before, type: undo.typeBefore });
+    }
+    for (const entry of live) this.#paths.learn(entry.file, directory, entry.name);
+    return [...entries.values()];
+  }
+
+  #attributesUndo(file: FileId, snapshot: number): Buffer | undefined {
+    return this.#index.atOrAfter(fileTxidKey(table.attributes, file, snapshot + 1), filePrefix)?.value;
+  }
+
+  /** The earliest entry above the snapshot of each attribute. */
+  * #xattrUndos(file: FileId, snapshot: number): Generator<{ name: Buffer; value: Buffer | undefined }> {
+    let known: Buffer | undefined;
+    let from = fileKey(table.xattr, file);
+    for (;;) {
+      const entry = this.#index.atOrAfter(from, filePrefix);
+      if (entry === undefined) return;
+      const name = nameInKey(entry.key);
+      const counts = txidAtEnd(entry.key) > snapshot && known?.equals(name) !== true;
+      if (counts) {
+        known = Buffer.from(name);
+        yield { name: known, value: entry.value[0] === 0 ? undefined : entry.value.subarray(1) };
+      }
+      from = namedKey(table.xattr, file, name, counts || known?.equals(name) === true ? Number.MAX_SAFE_INTEGER : snapshot + 1);
+    }
+  }
+
+  #isStore(directory: FileId, name: Buffer): boolean {
+    return directory === this.#native.rootId && name.equals(storeNameBytes);
+  }
+}
+
+/** What a call into the live tree gives; undefined when the file is neither there nor in objects/. */
+function ifThere<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'ENOENT' || code === 'ESTALE' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+function childPath(directory: Buffer, name: Buffer): Buffer {
+  return directory.length === 0 ? name : Buffer.concat([directory, Buffer.from('/'), name]);
+}
+
+/** Stands for a file that left the tree while nothing was mounted: its name is known, nothing else. */
+function lostAttributes(type: number): Buffer {
+  const packed = Buffer.alloc(attributesBytes);
+  packed.writeUInt32LE(type, 0);
+  return packed;
+}

@@ -1,0 +1,135 @@
+/**
+ * The store's own files, apart from log and index: finds or makes `.tidemark/volume.json`, and keeps the way to the store
+ * open. In: the directory to protect. Out: paths that stay good when a mount hides the directory.
+ *
+ * Invariants:
+ * 1. After `openStoreFiles`, the backing directory is reached through its descriptor alone: once we mount over it, its own
+ *    path leads into the mount, which this process must never touch.
+ * 2. volume.json appears whole or not at all, and is never changed.
+ */
+import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { VolumeError, codeOf, messageOf, openError } from './errors.js';
+
+export const storeName = '.tidemark';
+export const volumeFormat = 1;
+
+export interface StoreFiles {
+  readonly id: string;
+  readonly createdNs: bigint;
+  /** The backing directory, by descriptor. */
+  readonly root: string;
+  readonly log: string;
+  readonly index: string;
+  readonly objects: string;
+  close(): void;
+}
+
+/** Throws VolumeError with the remedy. */
+export function openStoreFiles(directory: string): StoreFiles {
+  try {
+    refuseOwnMount(directory);
+    const fd = openSync(directory, 'r');
+    try {
+      if (!statSync(`/proc/self/fd/${fd}`).isDirectory()) throw new VolumeError('ENOTDIR', `${directory} is not a directory; give the directory that is to be protected`);
+      const root = `/proc/self/fd/${fd}`;
+      const store = join(root, storeName);
+      makeStore(store);
+      const { id, createdNs } = readOrMake(store, directory);
+      return { id, createdNs, root, log: join(store, 'log'), index: join(store, 'index'), objects: join(store, 'objects'), close: () => { closeSync(fd); } };
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  } catch (error) {
+    throw openError(error, directory);
+  }
+}
+
+/** Not with `recursive`: Node then tries for ever where the file system refuses with ENOENT, as /proc does. */
+function makeStore(store: string): void {
+  try {
+    mkdirSync(store, 0o700);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') throw new VolumeError('EUNSUPPORTED', 'this file system cannot hold the history; choose a directory on a disk (ext4, xfs, btrfs)');
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
+}
+
+function readOrMake(store: string, directory: string): { id: string; createdNs: bigint } {
+  const path = join(store, 'volume.json');
+  const known = readIfThere(path);
+  if (known !== undefined) return parseVolumeFile(known, directory);
+  // Made aside and linked into place: of two that start at once, one wins and both read the same.
+  const aside = `${path}.${process.pid}.new`;
+  const fd = openSync(aside, 'w', 0o600);
+  try {
+    const content = { format: volumeFormat, id: randomBytes(16).toString('hex'), created: new Date().toISOString() };
+    writeFileSync(fd, `${JSON.stringify(content)}\n`);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  try {
+    linkSync(aside, path);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  } finally {
+    rmSync(aside, { force: true });
+  }
+  syncDirectory(store);
+  return parseVolumeFile(readFileSync(path, 'utf8'), directory);
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function parseVolumeFile(text: string, directory: string): { id: string; createdNs: bigint } {
+  let content: { format?: unknown; id?: unknown; created?: unknown };
+  try {
+    content = JSON.parse(text) as typeof content;
+  } catch (error) {
+    throw new VolumeError('EFORMAT', `${directory}/${storeName}/volume.json cannot be read (${messageOf(error)}); restore it from a backup of the store`);
+  }
+  if (typeof content.format === 'number' && content.format > volumeFormat) {
+    throw new VolumeError('EFORMAT', `the store of ${directory} has format ${content.format}, this tidemark reads up to ${volumeFormat}; update it`);
+  }
+  const createdMs = typeof content.created === 'string' ? Date.parse(content.created) : Number.NaN;
+  if (content.format !== volumeFormat || typeof content.id !== 'string' || !/^[0-9a-f]{32}$/.test(content.id) || Number.isNaN(createdMs)) {
+    throw new VolumeError('EFORMAT', `${directory}/${storeName}/volume.json is damaged; restore it from a backup of the store`);
+  }
+  return { id: content.id, createdNs: BigInt(createdMs) * 1_000_000n };
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A directory inside a mount of ours has no store of its own to open: its daemon has it. */
+function refuseOwnMount(directory: string): void {
+  const path = realpathSync(directory);
+  let best = { point: '', type: '', source: '' };
+  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
+    const [left, right] = line.split(' - ');
+    const point = left?.split(' ')[4]?.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+    if (point === undefined || right === undefined) continue;
+    const inside = path === point || point === '/' || path.startsWith(`${point}/`);
+    // Of mounts on the same point the last one counts.
+    if (inside && point.length >= best.point.length) best = { point, type: right.split(' ')[0] ?? '', source: right.split(' ')[1] ?? '' };
+  }
+  if (best.type.startsWith('fuse') && `${best.type} ${best.source}`.includes('tidemark')) {
+    throw new VolumeError('ELOCKED', `${directory} is mounted by tidemark at ${best.point}; use that mount, or "tidemark unmount ${best.point}" first`);
+  }
+}

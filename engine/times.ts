@@ -1,0 +1,120 @@
+/**
+ * From moments to snapshots and back: what `@…` means, and which names `.snapshots` lists. In: the index's transactions and
+ * pins, the clock. Out: txids and names.
+ *
+ * Invariants:
+ * 1. A listed name resolves to the transaction it was listed for, also later: the second that is not over yet is listed with its
+ *    nanoseconds, since another transaction may still end in it.
+ * 2. At most 500 names are listed, pins first of all.
+ */
+import { MomentError } from './errors.js';
+import { fileTxidKey, filePrefix, table, txidAtEnd } from './index-keys.js';
+import type { IndexStore } from './index-store.js';
+import { txid as toTxid } from './ids.js';
+import { floorSecond, formatMoment, formatTime, nsPerSecond, readMoment } from './moments.js';
+import { thin } from './thinning.js';
+import type { Pins } from './pins.js';
+import type { Moment, Transactions } from './transactions.js';
+import type { FileId, Txid } from './types.js';
+
+export const listedNamesMax = 500;
+
+export interface SnapshotName {
+  readonly name: string;
+  readonly txid: Txid;
+  readonly timeNs: bigint;
+}
+
+export class Times {
+  readonly #transactions: Transactions;
+  readonly #pins: Pins;
+  readonly #index: IndexStore;
+  readonly #nowNs: () => bigint;
+  #listed: { last: number; second: bigint; thinned: Moment[] } | undefined;
+
+  constructor(transactions: Transactions, pins: Pins, index: IndexStore, nowNs: () => bigint) {
+    this.#transactions = transactions;
+    this.#pins = pins;
+    this.#index = index;
+    this.#nowNs = nowNs;
+  }
+
+  snapshotAt(timeNs: bigint): Txid {
+    if (timeNs > this.#clockNs()) throw new MomentError('future', `${formatTime(timeNs)} lies in the future; give a moment that has passed`);
+    return this.#atOrBefore(timeNs);
+  }
+
+  parseMoment(text: string): Txid {
+    const written = text.startsWith('@') ? text.slice(1) : text;
+    const pin = this.#pins.get(written);
+    if (pin !== undefined) return pin.txid;
+    const moment = readMoment(written, this.#nowNs());
+    if (moment === undefined) {
+      throw new MomentError('unreadable', `cannot read the moment "${text}"; write for example 2026-11-22T07-00-00Z, 5m, yesterday, txn-1234 or a pin's name`);
+    }
+    if ('txid' in moment) return this.#transaction(moment.txid);
+    if (moment.startNs > this.#clockNs()) throw new MomentError('future', `${text} lies in the future; give a moment that has passed`);
+    return this.#atOrBefore(moment.timeNs);
+  }
+
+  /** The names to list, newest first. */
+  names(directory: FileId | undefined): SnapshotName[] {
+    const nowNs = this.#clockNs();
+    const pins = this.#pins.all().slice(0, listedNamesMax).map(({ name, txid, timeNs }) => ({ name, txid, timeNs }));
+    const room = listedNamesMax - pins.length;
+    const moments = room < 2 ? [] : directory === undefined ? this.#thinned(nowNs, room) : thin((timeNs) => this.#lastIn(directory, timeNs), nowNs, room);
+    const names = moments.map(({ txid, timeNs }) => ({
+      name: formatMoment(timeNs, floorSecond(timeNs) + nsPerSecond > nowNs ? 'nanosecond' : 'second'), txid: toTxid(txid), timeNs,
+    }));
+    return [...pins, ...names].sort((a, b) => (a.timeNs < b.timeNs ? 1 : a.timeNs > b.timeNs ? -1 : 0));
+  }
+
+  oldestNs(): bigint {
+    return this.#transactions.oldestNs();
+  }
+
+  /** The root's list, kept for the second it was made in: Samba asks twice a request. */
+  #thinned(nowNs: bigint, room: number): Moment[] {
+    const last = Number(this.#transactions.last().txid);
+    const second = floorSecond(nowNs);
+    if (this.#listed?.last !== last || this.#listed.second !== second || this.#listed.thinned.length > room) {
+      this.#listed = { last, second, thinned: thin((timeNs) => this.#transactions.atOrBefore(timeNs), nowNs, room) };
+    }
+    return this.#listed.thinned;
+  }
+
+  /** The last transaction at or before a time in which something in the directory changed. */
+  #lastIn(directory: FileId, timeNs: bigint): Moment | undefined {
+    const last = this.#transactions.atOrBefore(timeNs);
+    if (last === undefined) return undefined;
+    const entry = this.#index.atOrBefore(fileTxidKey(table.directory, directory, last.txid), filePrefix);
+    if (entry === undefined) return undefined;
+    const found = this.#transactions.get(txidAtEnd(entry.key));
+    return found === undefined ? undefined : { txid: Number(found.txid), timeNs: found.timeNs };
+  }
+
+  #transaction(number: bigint): Txid {
+    const last = this.#transactions.last().txid;
+    if (number > last) throw new MomentError('future', `transaction ${number} has not ended yet; the last one is ${last}`);
+    if (this.#transactions.get(toTxid(number)) === undefined) {
+      throw new MomentError('too-old', `transaction ${number} is no longer kept; the oldest moment is ${formatTime(this.oldestNs())}`);
+    }
+    return toTxid(number);
+  }
+
+  #atOrBefore(timeNs: bigint): Txid {
+    const moment = this.#transactions.atOrBefore(timeNs);
+    if (moment !== undefined) return toTxid(moment.txid);
+    if (timeNs < this.oldestNs()) {
+      throw new MomentError('too-old', `${formatTime(timeNs)} lies before the oldest moment, ${formatTime(this.oldestNs())}`);
+    }
+    return toTxid(0);
+  }
+
+  /** Now; or the last transaction's time, should the clock have been set back since. */
+  #clockNs(): bigint {
+    const nowNs = this.#nowNs();
+    const lastNs = this.#transactions.last().timeNs;
+    return lastNs > nowNs ? lastNs : nowNs;
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * Walks the backing tree by the descriptor that the store keeps, past any mount. In: the root's path. Out: every entry with its
+ * stats. The store itself is left out.
+ *
+ * Invariants:
+ * 1. A directory is handed out before what is in it.
+ * 2. What vanishes while the walk goes on is skipped: others may be changing the tree.
+ */
+import { lstatSync, readdirSync } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
+import { codeOf } from './errors.js';
+import { storeName } from './store-files.js';
+
+export interface WalkedEntry {
+  /** From the root, without a leading slash; "" for the root. */
+  readonly path: Buffer;
+  readonly stats: BigIntStats;
+}
+
+const slash = Buffer.from('/');
+const store = Buffer.from(storeName);
+
+/** `root`: a path ending without a slash; the walk stays on its file system. */
+export function* walkTree(root: string): Generator<WalkedEntry> {
+  const rootBytes = Buffer.from(`${root}/`);
+  const rootStats = lstatSync(`${root}/.`, { bigint: true });
+  yield { path: Buffer.alloc(0), stats: rootStats };
+  const waiting: Buffer[] = [Buffer.alloc(0)];
+  for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
+    for (const name of namesOf(Buffer.concat([rootBytes, directory]))) {
+      if (directory.length === 0 && name.equals(store)) continue;
+      const path = directory.length === 0 ? name : Buffer.concat([directory, slash, name]);
+      const stats = lstatSync(Buffer.concat([rootBytes, path]), { bigint: true, throwIfNoEntry: false });
+      if (stats === undefined || stats.dev !== rootStats.dev) continue;
+      yield { path, stats };
+      if (stats.isDirectory()) waiting.push(path);
+    }
+  }
+}
+
+function namesOf(directory: Buffer): Buffer[] {
+  try {
+    return readdirSync(directory, { encoding: 'buffer' });
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'ENOENT' || code === 'EACCES' || code === 'ENOTDIR') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * Which transaction a time means, asked of the daemon over one connection that stays: a command for each would
+ * start thousands of processes.
+ */
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { ControlClient } from '../../tools/control-client.js';
+import type { RegistryEntry } from '../../tools/registry.js';
+import type { Mount } from '../support/mount.js';
+
+export class Moments {
+  readonly #client: ControlClient;
+
+  private constructor(client: ControlClient) {
+    this.#client = client;
+  }
+
+  static async connect(mount: Mount): Promise<Moments> {
+    for (const name of readdirSync(mount.runtime).filter((file) => file.endsWith('.json'))) {
+      const entry = JSON.parse(readFileSync(join(mount.runtime, name), 'utf8')) as RegistryEntry;
+      if (entry.pid === mount.pid) return new Moments(await ControlClient.connect(entry));
+    }
+    throw new Error(`no daemon is registered in ${mount.runtime}`);
+  }
+
+  /** A time as it is written in `.snapshots/@…`, to the nanosecond. */
+  nameOf(timeNs: bigint): string {
+    const date = new Date(Number(timeNs / 1_000_000n)).toISOString().slice(0, 19).replaceAll(':', '-');
+    return `${date}.${String(timeNs % 1_000_000_000n).padStart(9, '0')}Z`;
+  }
+
+  /** The end of the newest transaction, ns; what is open is ended first. */
+  async now(): Promise<bigint> {
+    return BigInt((await this.#client.ask('moment', { text: '0s' })).timeNs);
+  }
+
+  async transactionAt(name: string): Promise<string> {
+    return (await this.#client.ask('moment', { text: name })).txid;
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}

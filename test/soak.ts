@@ -1,0 +1,76 @@
+/**
+ * Soaks the program: model runs and crashes with ever new seeds until the time is over or something differs. Usage:
+ * `npm run soak -- [MINUTES]` (default 60). The first difference ends it with the seed on the last line; TIDEMARK_SEED starts from it.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Model, runModel } from './model/run.js';
+import { withMount } from './support/mount.js';
+import type { Mount } from './support/mount.js';
+import { isRoot } from './support/places.js';
+import { chooseSeed, Random } from './support/seed.js';
+
+const failpoints = ['log-append', 'after-undo', 'after-act', 'before-end', 'after-end', 'object-move', 'rename-exchange'];
+const mountOptions = [[], [], ['--every-write'], ['--history=relaxed'], ['--interval=20ms']];
+
+const listener = { comment: (...words: unknown[]): void => console.error(...words) };
+const otherUser = isRoot ? 61001 : undefined;
+
+async function modelRound(random: Random): Promise<string> {
+  const lanes = random.below(4);
+  const options = random.pick(mountOptions);
+  let count = 0;
+  await withMount(listener, { arguments: options, apart: random.oneIn(2) }, async (mount) => {
+    count = await runModel(mount, { seed: random.below(2 ** 32), lanes, uids: [undefined, undefined, otherUser], batches: 1 + random.below(4), batchSize: 100 + random.below(200) });
+  });
+  return `model: ${count} operations in ${Math.max(1, lanes)} trees ${options.join(' ')}`;
+}
+
+async function crashRound(random: Random): Promise<string> {
+  const crashes: string[] = [];
+  await withMount(listener, {}, async (mount) => {
+    const model = await Model.start(mount, { seed: random.below(2 ** 32), lanes: random.below(4), uids: [undefined, otherUser], isCalm: true });
+    for (let round = 0; round < 4; round += 1) {
+      crashes.push(await crash(mount, model, random));
+      await model.recover();
+    }
+    await model.close();
+  });
+  return `crashes: ${crashes.join(', ')}`;
+}
+
+/** Lets the daemon die at a labelled step or at any moment; tells which. */
+async function crash(mount: Mount, model: Model, random: Random): Promise<string> {
+  if (random.oneIn(2)) {
+    const killed = sleep(random.below(1500)).then(() => mount.kill9());
+    await model.workUntilDead(1_000_000);
+    await killed;
+    return 'kill -9';
+  }
+  const label = `${random.pick(failpoints)}:${1 + random.below(20)}`;
+  await model.close();
+  await mount.unmount();
+  await mount.mount({ TIDEMARK_FAILPOINT: label });
+  await model.open();
+  await model.workUntilDead(5000);
+  return label;
+}
+
+async function soak(minutes: number): Promise<void> {
+  const end = Date.now() + minutes * 60_000;
+  for (let seed = chooseSeed(); Date.now() < end; seed = (seed + 1) >>> 0) {
+    const random = new Random(seed);
+    try {
+      const did = random.oneIn(2) ? await modelRound(random) : await crashRound(random);
+      console.log(`${new Date().toISOString()} seed ${seed}: ${did}`);
+    } catch (error) {
+      console.error(error);
+      console.error(`TIDEMARK_SEED=${seed}`);
+      process.exitCode = 1;
+      return;
+    }
+  }
+}
+
+const minutes = Number(process.argv[2] ?? 60);
+if (!(minutes > 0)) throw new RangeError(`a number of minutes, not ${process.argv[2]}`);
+await soak(minutes);
