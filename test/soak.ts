@@ -28,12 +28,12 @@ async function modelRound(random: Random): Promise<string> {
 async function crashRound(random: Random): Promise<string> {
   const crashes: string[] = [];
   await withMount(listener, {}, async (mount) => {
-    const model = await Model.start(mount, { seed: random.below(2 ** 32), lanes: random.below(4), uids: [undefined, otherUser], isCalm: true });
-    for (let round = 0; round < 4; round += 1) {
-      crashes.push(await crash(mount, model, random));
-      await model.recover();
-    }
-    await model.close();
+    await Model.with(mount, { seed: random.below(2 ** 32), lanes: random.below(4), uids: [undefined, otherUser], isCalm: true }, async (model) => {
+      for (let round = 0; round < 4; round += 1) {
+        crashes.push(await crash(mount, model, random));
+        await model.recover();
+      }
+    });
   });
   return `crashes: ${crashes.join(', ')}`;
 }

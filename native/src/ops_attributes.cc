@@ -148,8 +148,12 @@ int Session::changeSize(Inode* inode, int fd, uint64_t size, Change* change) {
   return change->awaitDurable(inode->file != nullptr ? inode->file->savedLsn : 0);
 }
 
-int Session::changeAttributes(Inode* inode, const std::string& path, int fd, const fuse_setattr_in& in) {
+int Session::changeAttributes(Inode* inode, const std::string& path, int fd, int sizeFd, const fuse_setattr_in& in) {
   const uint32_t valid = in.valid;
+  if ((valid & FATTR_SIZE) != 0) {
+    const KernelTimes times(sizeFd, options_.writeback && (valid & FATTR_MTIME) == 0);
+    if (ftruncate(sizeFd, static_cast<off_t>(in.size)) != 0) return errno;
+  }
   if ((valid & (FATTR_UID | FATTR_GID)) != 0) {
     const uid_t uid = (valid & FATTR_UID) != 0 ? in.uid : static_cast<uid_t>(-1);
     const gid_t gid = (valid & FATTR_GID) != 0 ? in.gid : static_cast<gid_t>(-1);
@@ -217,11 +221,9 @@ int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& 
         if (const int error = change.awaitDurable(change.position())) return error;
       }
     }
-    if ((in.valid & FATTR_SIZE) != 0 && ftruncate(sizeFd, static_cast<off_t>(in.size)) != 0) return errno;
-    return changeAttributes(inode, lease.path(), lease.fd(), in);
+    return changeAttributes(inode, lease.path(), lease.fd(), sizeFd, in);
   }
-  if ((in.valid & FATTR_SIZE) != 0 && ftruncate(sizeFd, static_cast<off_t>(in.size)) != 0) return errno;
-  return changeAttributes(inode, lease.path(), lease.fd(), in);
+  return changeAttributes(inode, lease.path(), lease.fd(), sizeFd, in);
 }
 
 void Session::handleSetattr(Request& request) {

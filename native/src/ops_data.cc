@@ -64,6 +64,7 @@ void Session::handleRead(Request& request) {
 }
 
 int Session::actWrite(const OpenFile& file, const fuse_write_in& in, const char* bytes) {
+  const KernelTimes times(file.fd.get(), options_.writeback && (in.write_flags & FUSE_WRITE_CACHE) != 0);
   if (const int error = writeFully(file.fd.get(), bytes, in.size, in.offset)) return error;
   if ((in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0) {
     if (const int error = dropPrivilegeBits(file)) return error;
@@ -192,13 +193,13 @@ void Session::handleFallocate(Request& request) {
     if (error == 0 && destroys) error = change.saveRange(inode, fd, in->offset, end, nullptr);
     if (error == 0) error = change.commit();
     if (error == 0 && destroys && inode->file != nullptr) error = change.awaitDurable(inode->file->savedLsn);
+    const KernelTimes times(fd, options_.writeback);
     if (error == 0 && fallocate(fd, mode, static_cast<off_t>(in->offset), static_cast<off_t>(in->length)) != 0) error = errno;
   }
   // Whoever may keep such bits is root; for all others a change of the bytes takes them.
   if (error == 0 && request.header().uid != 0) error = dropPrivilegeBits(*file);
   if (error == 0) {
     file->written = true;
-    if (destroys) barrier(file->actor, Reason::kTruncate);
   }
   request.error(error);
 }
@@ -231,6 +232,7 @@ ssize_t Session::copyStep(const OpenFile& source, uint64_t sourceOffset, const O
   if (error == 0) error = change.commit();
   if (error == 0 && inode->file != nullptr) error = change.awaitDurable(inode->file->savedLsn);
   if (error != 0) return -error;
+  const KernelTimes times(target.fd.get(), options_.writeback);
   off_t from = static_cast<off_t>(sourceOffset);
   off_t to = static_cast<off_t>(offset);
   const ssize_t count = copy_file_range(source.fd.get(), &from, target.fd.get(), &to, length, flags);

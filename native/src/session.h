@@ -15,6 +15,8 @@
 // 3. A node number with the top bit set belongs to Snapshots and changes nothing: EROFS.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <atomic>
 #include <thread>
 
@@ -38,6 +40,24 @@ struct OperationStatistics {
   std::atomic<uint64_t> count{0};
   std::atomic<uint64_t> totalNs{0};
   std::atomic<uint64_t> maxNs{0};
+};
+
+// With the writeback cache the kernel keeps a file's mtime itself and tells us when it has changed (SETATTR); it does not
+// look at ours. What a change of bytes makes of the mtime is therefore undone: both stay the same. (The kernel does not
+// tell when the clock still shows the time that the file already has.)
+class KernelTimes {
+ public:
+  KernelTimes(int fd, bool isKernels) : fd_(isKernels && fstat(fd, &before_) == 0 ? fd : -1) {}
+  ~KernelTimes() {
+    const struct timespec times[2] = {{0, UTIME_OMIT}, before_.st_mtim};
+    if (fd_ >= 0 && futimens(fd_, times) != 0) return;
+  }
+  KernelTimes(const KernelTimes&) = delete;
+  KernelTimes& operator=(const KernelTimes&) = delete;
+
+ private:
+  struct stat before_;
+  int fd_;
 };
 
 class Session {
@@ -92,7 +112,7 @@ class Session {
   void handleSetattr(Request& request);
   int applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& actor);
   int changeSize(Inode* inode, int fd, uint64_t size, Change* change);
-  int changeAttributes(Inode* inode, const std::string& path, int fd, const fuse_setattr_in& in);
+  int changeAttributes(Inode* inode, const std::string& path, int fd, int sizeFd, const fuse_setattr_in& in);
   void handleReadlink(Request& request);
   void handleStatfs(Request& request);
   void handleGetxattr(Request& request);

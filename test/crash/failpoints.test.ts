@@ -44,18 +44,18 @@ for (const [label, mostPasses] of labels) {
     void t.test(`a crash at ${label}, ${lanes === 0 ? 'one tree' : 'two trees at the same time'}, at passing ${passes.join(' and ')}`, async (t) => {
       t.comment(`TIDEMARK_SEED=${seed}`);
       await withMount(t, {}, async (mount) => {
-        const model = await Model.start(mount, { seed: laneSeed, lanes, uids: [undefined, undefined], isCalm: true });
-        await model.work(30);
-        for (const pass of passes) {
-          await model.close();
-          await mount.unmount();
-          await mount.mount({ TIDEMARK_FAILPOINT: `${label}:${pass}` });
-          await model.open();
-          await model.workUntilDead(mostSteps);
-          await model.recover();
-          t.pass(`recovered from ${label}:${pass}`);
-        }
-        await model.close();
+        await Model.with(mount, { seed: laneSeed, lanes, uids: [undefined, undefined], isCalm: true }, async (model) => {
+          await model.work(30);
+          for (const pass of passes) {
+            await model.close();
+            await mount.unmount();
+            await mount.mount({ TIDEMARK_FAILPOINT: `${label}:${pass}` });
+            await model.open();
+            await model.workUntilDead(mostSteps);
+            await model.recover();
+            t.pass(`recovered from ${label}:${pass}`);
+          }
+        });
       });
     });
   }

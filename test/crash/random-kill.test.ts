@@ -19,16 +19,16 @@ for (const lanes of [0, 3]) {
   void t.test(`kill -9 at random, ${lanes === 0 ? 'one tree' : `${lanes} trees at the same time`}`, async (t) => {
     t.comment(`TIDEMARK_SEED=${seed}`);
     await withMount(t, {}, async (mount) => {
-      const model = await Model.start(mount, { seed: random.below(2 ** 32), lanes, uids: [undefined, undefined], isCalm: true });
-      for (let round = 1; round <= 6; round += 1) {
-        const killed = sleep(random.below(700)).then(() => mount.kill9());
-        await model.workUntilDead(100_000);
-        await killed;
-        if (round % 2 === 0) await crashWhileRecovering(mount, random);
-        await model.recover();
-        t.pass(`round ${round}: ${model.lanes.map((lane) => lane.moments.length).join(' + ')} moments are as they were`);
-      }
-      await model.close();
+      await Model.with(mount, { seed: random.below(2 ** 32), lanes, uids: [undefined, undefined], isCalm: true }, async (model) => {
+        for (let round = 1; round <= 6; round += 1) {
+          const killed = sleep(random.below(700)).then(() => mount.kill9());
+          await model.workUntilDead(100_000);
+          await killed;
+          if (round % 2 === 0) await crashWhileRecovering(mount, random);
+          await model.recover();
+          t.pass(`round ${round}: ${model.lanes.map((lane) => lane.moments.length).join(' + ')} moments are as they were`);
+        }
+      });
     });
   });
 }

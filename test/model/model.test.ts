@@ -31,15 +31,15 @@ function compares(what: string, mountOptions: MountOptions, sizes: Omit<ModelOpt
 }
 
 const shared = { lanes: 0, uids: [undefined, undefined, otherUser] } as const;
-for (let round = 1; round <= 6; round += 1) {
-  compares(`three processes in one tree, round ${round}`, {}, { ...shared, batches: 5, batchSize: 120 });
+for (let round = 1; round <= 10; round += 1) {
+  compares(`three processes in one tree, round ${round}`, {}, { ...shared, batches: 2, batchSize: 250 });
 }
 for (let round = 1; round <= 3; round += 1) {
-  compares(`three trees at the same time, round ${round}`, { apart: true }, { lanes: 3, uids: [undefined, undefined], batches: 4, batchSize: 150 });
+  compares(`three trees at the same time, round ${round}`, { apart: true }, { lanes: 3, uids: [undefined, undefined], batches: 2, batchSize: 200 });
 }
-compares('every write seen', { arguments: ['--every-write'] }, { ...shared, batches: 4, batchSize: 150 });
-compares('relaxed history and a short interval', { arguments: ['--history=relaxed', '--interval=20ms'] }, { ...shared, batches: 4, batchSize: 150 });
-compares('a long history', {}, { lanes: 2, uids: [undefined], batches: 1, batchSize: 700 });
+compares('every write seen', { arguments: ['--every-write'] }, { ...shared, batches: 2, batchSize: 250 });
+compares('relaxed history and a short interval', { arguments: ['--history=relaxed', '--interval=20ms'] }, { ...shared, batches: 2, batchSize: 250 });
+compares('a long history', {}, { lanes: 2, uids: [undefined], batches: 1, batchSize: 600 });
 
 void t.test('at least 10,000 operations were compared', async (t) => {
   t.ok(operations >= 10_000, `${operations} operations`);

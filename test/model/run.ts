@@ -25,6 +25,11 @@ export interface ModelOptions {
   readonly batchSize: number;
 }
 
+export type ModelStart = Pick<ModelOptions, 'seed' | 'lanes' | 'uids'> & {
+  /** As LanePlaces says; default false. */
+  readonly isCalm?: boolean;
+};
+
 /** The lanes of one mount, with all they have seen. */
 export class Model {
   readonly lanes: readonly Lane[];
@@ -38,8 +43,18 @@ export class Model {
     this.#random = random;
   }
 
+  /** Runs the body with a model, whose processes end with it. */
+  static async with(mount: Mount, options: ModelStart, body: (model: Model) => Promise<void>): Promise<void> {
+    const model = await Model.#start(mount, options);
+    try {
+      await body(model);
+    } finally {
+      await model.close();
+    }
+  }
+
   /** Compiles the worker, makes the directories and starts the lanes. */
-  static async start(mount: Mount, options: Pick<ModelOptions, 'seed' | 'lanes' | 'uids'> & { readonly isCalm?: boolean }): Promise<Model> {
+  static async #start(mount: Mount, options: ModelStart): Promise<Model> {
     const program = join(mount.place, 'worker');
     await compile(['test/model/worker.c', 'test/model/operations.c', 'test/model/describe.c'], program);
     const random = new Random(options.seed);
@@ -125,8 +140,8 @@ export class Model {
 
 /** The whole run on a fresh mount, with a remount and verify at the end. Returns the number of operations. */
 export async function runModel(mount: Mount, options: ModelOptions): Promise<number> {
-  const model = await Model.start(mount, options);
-  try {
+  let count = 0;
+  await Model.with(mount, options, async (model) => {
     for (let batch = 0; batch < options.batches; batch += 1) {
       await model.work(options.batchSize);
       await model.compare();
@@ -137,8 +152,7 @@ export async function runModel(mount: Mount, options: ModelOptions): Promise<num
     await model.open();
     await model.compare();
     await mount.cliWell('verify', mount.mountpoint);
-    return model.lanes.reduce((sum, lane) => sum + lane.count, 0);
-  } finally {
-    await model.close();
-  }
+    count = model.lanes.reduce((sum, lane) => sum + lane.count, 0);
+  });
+  return count;
 }

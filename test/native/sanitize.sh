@@ -56,15 +56,17 @@ mounted() {
   mkdir "$place/mounted/one" "$place/mounted/two"
   "$build/posix" "$place/mounted/one" >"$place/posix" &
   local posix=$!
-  node "$root/dist/test/native/load.js" "$place/mounted" "$place/load" "${LOAD_STEPS:-400}"
+  local loaded=0
+  node "$root/dist/test/native/load.js" "$place/mounted" "$place/load" "${LOAD_STEPS:-400}" || loaded=$?
   # What a case says is judged by the POSIX test; here it is load. Its crash would be told by the shell.
   wait $posix || true
-  grep -c '^ok' "$place/posix"
-  kill -TERM "$daemon"
+  echo "$(grep -c '^ok' "$place/posix") cases, $* mount"
+  kill -TERM "$daemon" 2>/dev/null || true
   local status=0
   wait "$daemon" || status=$?
   daemon=
   cat "$place/report" >&2
+  [ $loaded = 0 ] || { echo "the load ended with status $loaded, the daemon with $status" >&2; exit 1; }
   [ $status = 0 ] || { echo "the daemon ended with status $status" >&2; exit 1; }
   rm -rf "$place/protected" "$place/mounted" "$place/load"
 }
