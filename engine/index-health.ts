@@ -9,8 +9,9 @@
  * 2. An index whose opening did not succeed twice running is not tried a third time.
  * 3. A distrusted index is removed whole; it is made again from the log.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeDirectory } from './store-files.js';
 
 /** Raised when keys or values change their meaning. */
 export const indexFormat = 1;
@@ -44,7 +45,7 @@ export class IndexHealth {
    * good.
    */
   prepare(): string | undefined {
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    makeDirectory(this.#directory);
     const state = this.#read();
     const fault = this.#faultOf(state);
     if (fault !== undefined) this.remove();

@@ -9,9 +9,9 @@
  */
 import { open } from 'lmdb';
 import type { RootDatabase } from 'lmdb';
-import { mkdirSync } from 'node:fs';
 import { decodeProgress, emptyProgress, progressKey } from './index-keys.js';
 import type { Progress } from './index-keys.js';
+import { makeDirectory } from './store-files.js';
 
 export interface IndexEntry {
   readonly key: Buffer;
@@ -120,7 +120,7 @@ export class IndexStore {
 }
 
 function openDatabase(directory: string): RootDatabase<Buffer, Buffer> {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory);
   return open<Buffer, Buffer>({
     path: directory, noSubdir: false, keyEncoding: 'binary', encoding: 'binary', cache: false,
     noSync: true, overlappingSync: false, noMemInit: true,

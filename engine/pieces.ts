@@ -11,7 +11,7 @@
 import { dataKey, dataPrefix, fileKey, table, txidAtEnd } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
 import { readNumberBE } from './ids.js';
-import { recordHeaderBytes, sizeClassBytes } from './log-format.js';
+import { sizeClassBytes } from './log-format.js';
 import { PieceKind } from './native.js';
 import type { FileId } from './types.js';
 
@@ -101,7 +101,7 @@ class Cover {
   #emit(start: number, end: number, preImage: PreImage | undefined): void {
     if (preImage === undefined) return this.#pieces.add(start, end, PieceKind.File, 0);
     const bodyEnd = Math.min(end, preImage.offset + preImage.length);
-    if (start < bodyEnd) this.#pieces.add(start, bodyEnd, PieceKind.Log, preImage.lsn + recordHeaderBytes + start - preImage.offset);
+    if (start < bodyEnd) this.#pieces.add(start, bodyEnd, PieceKind.Log, preImage.lsn);
     if (bodyEnd < end) this.#pieces.add(Math.max(start, bodyEnd), end, PieceKind.Zero, 0);
   }
 }
@@ -118,7 +118,7 @@ class PieceList {
   add(start: number, end: number, kind: PieceKind, position: number): void {
     const last = this.#numbers.length - 4;
     if (last >= 0 && this.#numbers[last + 2] === kind) {
-      const follows = kind !== PieceKind.Log || this.#numbers[last + 3]! + this.#numbers[last + 1]! === position;
+      const follows = kind !== PieceKind.Log || this.#numbers[last + 3] === position;
       if (follows) {
         this.#numbers[last + 1]! += end - start;
         return;

@@ -47,13 +47,22 @@ export function openStoreFiles(directory: string): StoreFiles {
   }
 }
 
-/** Not with `recursive`: Node then tries for ever where the file system refuses with ENOENT, as /proc does. */
+/** Makes a directory unless it is there. Not with `recursive`: Node then tries for ever where its parent has been removed. */
+export function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, 0o700);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
+}
+
 function makeStore(store: string): void {
   try {
-    mkdirSync(store, 0o700);
+    makeDirectory(store);
   } catch (error) {
+    // As /proc does.
     if (codeOf(error) === 'ENOENT') throw new VolumeError('EUNSUPPORTED', 'this file system cannot hold the history; choose a directory on a disk (ext4, xfs, btrfs)');
-    if (codeOf(error) !== 'EEXIST') throw error;
+    throw error;
   }
 }
 

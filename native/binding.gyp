@@ -24,6 +24,7 @@
         "src/ops_rename.cc",
         "src/pieces.cc",
         "src/record.cc",
+        "src/roll_forward.cc",
         "src/session.cc",
         "src/snapshots.cc",
         "src/transactions.cc",

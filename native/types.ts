@@ -67,7 +67,7 @@ export interface DirectoryEntry {
 export const enum PieceKind {
   /** Bytes of the inode itself (live, or in objects/), at the same offset. */
   File = 0,
-  /** Bytes in the log; `position` is the LSN of the first byte. */
+  /** Bytes of an EXTENT; `position` is the LSN of the record, whose checksum is looked at before its bytes are served. */
   Log = 1,
   /** Zeros. */
   Zero = 2,

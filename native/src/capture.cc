@@ -102,6 +102,12 @@ void Change::saveName(Inode* directory, std::string_view name, NameOperation ope
   touch(directory, false);
 }
 
+void Change::takeBackName(Inode* directory, std::string_view name, NameTarget before) {
+  // The first record of a transaction counts for what was, the last for what is.
+  batch_.name(directory->id, name, NameOperation::kExternal, before, before);
+  commit();
+}
+
 int Change::saveXattr(Inode* inode, const std::string& path, const char* name) {
   if (!isCaptured(inode)) return 0;
   std::string value(65536, '\0');

@@ -36,6 +36,8 @@ class Change {
   // A new inode: nothing stood there.
   void bornNow(Inode* inode);
   void saveName(Inode* directory, std::string_view name, NameOperation operation, NameTarget before, NameTarget after);
+  // The change of a name was refused: the log must not go on telling that it happened.
+  void takeBackName(Inode* directory, std::string_view name, NameTarget before);
   // The value of an extended attribute, or its absence. `path`: one that reaches the inode itself.
   int saveXattr(Inode* inode, const std::string& path, const char* name);
   // Where the inode is known to be, ancestors first, unless the log knows.

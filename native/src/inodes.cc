@@ -152,7 +152,13 @@ void Inodes::setPlaceLocked(Inode* inode, Inode* parent, std::string_view name) 
 }
 
 void Inodes::dropLocked(Inode* inode) {
-  while (inode != nullptr && inode->lookups == 0 && inode->references == 0) {
+  while (inode != nullptr && inode->lookups == 0 && inode->references == 0 && !inode->inLimbo) {
+    // The kernel may forget an inode as soon as it has its answer, before the thread that answered has let go.
+    if (inode->leases.load(std::memory_order_acquire) > 0) {
+      inode->inLimbo = true;
+      limbo_.push_back(inode);
+      return;
+    }
     Inode** link = &buckets_[inode->id.hash() & (buckets_.size() - 1)];
     while (*link != inode) link = &(*link)->nextInBucket;
     *link = inode->nextInBucket;
@@ -174,6 +180,16 @@ void Inodes::dropLocked(Inode* inode) {
   }
 }
 
+void Inodes::sweepLimboLocked() {
+  if (limbo_.empty()) return;
+  std::vector<Inode*> waiting;
+  waiting.swap(limbo_);
+  for (Inode* inode : waiting) {
+    inode->inLimbo = false;
+    dropLocked(inode);
+  }
+}
+
 Inode* Inodes::remember(FileId id, uint32_t type, Inode* parent, std::string_view name) {
   std::lock_guard<std::mutex> guard(mutex_);
   Inode* inode = findLocked(id);
@@ -186,6 +202,7 @@ Inode* Inodes::remember(FileId id, uint32_t type, Inode* parent, std::string_vie
 
 void Inodes::forget(uint64_t node, uint64_t count) {
   std::lock_guard<std::mutex> guard(mutex_);
+  sweepLimboLocked();
   if (node >= slots_.size() || slots_[node] == nullptr || node == kRootNode) return;
   Inode* inode = slots_[node];
   inode->lookups -= std::min(inode->lookups, count);

@@ -63,6 +63,7 @@ struct Inode {
   uint32_t references = 0;
   uint32_t slot = 0;
   uint32_t slotGeneration = 0;
+  bool inLimbo = false;
   Inode* nextInBucket = nullptr;
   Inode* parent = nullptr;
   std::unique_ptr<std::string> name;
@@ -207,6 +208,8 @@ class Inodes {
   void setPlaceLocked(Inode* inode, Inode* parent, std::string_view name);
   // Removes the inode (and then its directory, if nothing else holds it) when nobody needs it any more.
   void dropLocked(Inode* inode);
+  // Tries again to remove those that were still leased.
+  void sweepLimboLocked();
   void release(Inode* inode);
   void grow();
   int openAgain(Inode* inode);
@@ -228,6 +231,8 @@ class Inodes {
   // The newest data undo of any inode that was dropped: one that comes (back) into the table cannot be taken for unchanged since before.
   Lsn droppedDataUndo_ = 0;
   size_t count_ = 0;
+  // Forgotten by the kernel while an answer about them was still on its way out of a lease.
+  std::vector<Inode*> limbo_;
 
   // Guards Inode::fd and the ring of inodes that have one. Innermost.
   std::mutex descriptorMutex_;

@@ -30,6 +30,15 @@ struct Segment {
   ~Segment();
 };
 
+// A change of a name that a transaction without END has in the log.
+struct UnfinishedName {
+  Txid txid;
+  FileId directory;
+  std::string name;
+  NameOperation operation;
+  NameTarget before, after;
+};
+
 struct LogRecovery {
   bool clean = true;
   uint64_t tornBytes = 0;
@@ -39,6 +48,8 @@ struct LogRecovery {
   Txid lastEnded = 0;
   // Transactions seen in undo records without an END.
   Txid lastSeen = 0;
+  // Changes of names in transactions that may lack their END (those above lastEnded do), in log order.
+  std::vector<UnfinishedName> names;
 };
 
 class Log {
@@ -77,6 +88,7 @@ class Log {
   // Reads a whole segment; `*good`: where the last sound record ends, `*bytes`: the file's length.
   int scan(const Segment& segment, LogRecovery* found, uint64_t* good, uint64_t* bytes) const;
   void noteRecord(const char* record, LogRecovery* found) const;
+  static void noteName(const RecordHeader& header, const char* body, LogRecovery* found);
   int createSegment();
   int writeAll(const char* bytes, size_t length, uint64_t offset);
   int syncOnce();

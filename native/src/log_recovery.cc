@@ -80,6 +80,18 @@ int Log::openSegments() {
   return 0;
 }
 
+void Log::noteName(const RecordHeader& header, const char* body, LogRecovery* found) {
+  if (header.length < sizeof header + sizeof(NameBody) + header.aux) return;
+  NameBody change;
+  memcpy(&change, body, sizeof change);
+  found->names.push_back({header.txid,
+                          {header.inode, header.generation},
+                          std::string(body + sizeof change, header.aux),
+                          static_cast<NameOperation>(change.operation),
+                          {{change.inodeBefore, change.generationBefore}, change.typeBefore},
+                          {{change.inodeAfter, change.generationAfter}, change.typeAfter}});
+}
+
 void Log::noteRecord(const char* record, LogRecovery* found) const {
   RecordHeader header;
   memcpy(&header, record, sizeof header);
@@ -89,7 +101,12 @@ void Log::noteRecord(const char* record, LogRecovery* found) const {
     memcpy(&timeNs, record + sizeof header, sizeof timeNs);
     found->lastTimeNs = std::max(found->lastTimeNs, timeNs);
   }
-  if (type == RecordType::kEnd) found->lastEnded = std::max(found->lastEnded, header.txid);
+  if (type == RecordType::kName) noteName(header, record + sizeof header, found);
+  if (type == RecordType::kEnd) {
+    found->lastEnded = std::max(found->lastEnded, header.txid);
+    auto& names = found->names;
+    names.erase(std::remove_if(names.begin(), names.end(), [&](const UnfinishedName& name) { return name.txid <= found->lastEnded; }), names.end());
+  }
   if (type != RecordType::kPin && type != RecordType::kNote) found->lastSeen = std::max(found->lastSeen, header.txid);
   found->clean = type == RecordType::kNote && header.aux == static_cast<uint16_t>(Note::kCleanUnmount);
 }

@@ -148,13 +148,31 @@ int Session::changeSize(Inode* inode, int fd, uint64_t size, Change* change) {
   return change->awaitDurable(inode->file != nullptr ? inode->file->savedLsn : 0);
 }
 
+namespace {
+
+// The kernel hands back the times that it keeps itself (of writes, links and renames); often they are what the file has.
+bool isEchoOfTimes(const fuse_setattr_in& in, int fd) {
+  constexpr uint32_t kOwn = FATTR_MTIME | FATTR_CTIME | FATTR_FH | FATTR_LOCKOWNER;
+  struct stat st;
+  return (in.valid & FATTR_CTIME) != 0 && (in.valid & FATTR_MTIME) != 0 && (in.valid & ~kOwn) == 0 && fstatat(fd, "", &st, AT_EMPTY_PATH) == 0 &&
+         st.st_mtim.tv_sec == static_cast<time_t>(in.mtime) && st.st_mtim.tv_nsec == static_cast<long>(in.mtimensec);
+}
+
+// chown(-1, -1) arrives as a change of the ctime alone; it takes setuid and setgid from programs like any other chown.
+bool isBareChown(uint32_t valid) {
+  constexpr uint32_t kAll = FATTR_MODE | FATTR_UID | FATTR_GID | FATTR_SIZE | FATTR_ATIME | FATTR_MTIME | FATTR_CTIME;
+  return (valid & kAll) == FATTR_CTIME;
+}
+
+}  // namespace
+
 int Session::changeAttributes(Inode* inode, const std::string& path, int fd, int sizeFd, const fuse_setattr_in& in) {
   const uint32_t valid = in.valid;
   if ((valid & FATTR_SIZE) != 0) {
     const KernelTimes times(sizeFd, options_.writeback && (valid & FATTR_MTIME) == 0);
     if (ftruncate(sizeFd, static_cast<off_t>(in.size)) != 0) return errno;
   }
-  if ((valid & (FATTR_UID | FATTR_GID)) != 0) {
+  if ((valid & (FATTR_UID | FATTR_GID)) != 0 || isBareChown(valid)) {
     const uid_t uid = (valid & FATTR_UID) != 0 ? in.uid : static_cast<uid_t>(-1);
     const gid_t gid = (valid & FATTR_GID) != 0 ? in.gid : static_cast<gid_t>(-1);
     if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) != 0) return errno;
@@ -176,18 +194,6 @@ int Session::changeAttributes(Inode* inode, const std::string& path, int fd, int
   }
   return 0;
 }
-
-namespace {
-
-// The kernel hands back the times that it keeps itself (of writes, links and renames); often they are what the file has.
-bool isEchoOfTimes(const fuse_setattr_in& in, int fd) {
-  constexpr uint32_t kOwn = FATTR_MTIME | FATTR_CTIME | FATTR_FH | FATTR_LOCKOWNER;
-  struct stat st;
-  return (in.valid & FATTR_CTIME) != 0 && (in.valid & ~kOwn) == 0 && fstatat(fd, "", &st, AT_EMPTY_PATH) == 0 &&
-         ((in.valid & FATTR_MTIME) == 0 || (st.st_mtim.tv_sec == static_cast<time_t>(in.mtime) && st.st_mtim.tv_nsec == static_cast<long>(in.mtimensec)));
-}
-
-}  // namespace
 
 int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& actor) {
   const auto file = (in.valid & FATTR_FH) != 0 ? files_.get(in.fh) : nullptr;

@@ -57,7 +57,10 @@ int Session::makeNode(const fuse_in_header& header, const char* name, const NewN
       change.saveName(directory, name, wanted.operation, {}, {{}, wanted.mode & S_IFMT});
       if (const int error = change.commit()) return error;
     }
-    if (const int error = makeOnBacking(lease.fd(), name, wanted, header, fd)) return error;
+    if (const int error = makeOnBacking(lease.fd(), name, wanted, header, fd)) {
+      if (history) change.takeBackName(directory, name, {});
+      return error;
+    }
     if (const int error = volume_->backing.identify(lease.fd(), name, &st, &id)) return error;
     failpoint("after-act");
     Inode* made = fillEntry(directory, name, st, id, entry);
@@ -196,7 +199,11 @@ void Session::handleLink(Request& request) {
       error = change.commit();
       if (error != 0) return request.error(error);
     }
-    if (linkat(AT_FDCWD, source.path().c_str(), lease.fd(), name, AT_SYMLINK_FOLLOW) != 0) return request.error(errno);
+    if (linkat(AT_FDCWD, source.path().c_str(), lease.fd(), name, AT_SYMLINK_FOLLOW) != 0) {
+      const int error = errno;
+      if (history) change.takeBackName(directory, name, {});
+      return request.error(error);
+    }
     failpoint("after-act");
     if (const int error = volume_->backing.identify(lease.fd(), name, &st, &id)) return request.error(error);
     if (inode->unnamed) {
@@ -237,7 +244,10 @@ int Session::removeName(Inode* directory, const char* name, const Actor& actor, 
     if (const int failed = change.commit()) return failed;
     failpoint("object-move");
     error = last ? volume_->backing.moveToObjects(lease.fd(), name, id) : unlinkat(lease.fd(), name, 0) == 0 ? 0 : errno;
-    if (error != 0) return error;
+    if (error != 0) {
+      change.takeBackName(directory, name, {id, victim->type});
+      return error;
+    }
     failpoint("after-act");
     if (last) {
       victim->detachedTxid = change.txid();

@@ -75,7 +75,11 @@ int Session::renameNode(const Rename& rename, const Actor& actor) {
     mayBlock();
     if (const int failed = change.awaitDurable(change.position())) return failed;
   }
-  if (const int failed = actRename(rename, from.fd(), to.fd(), replaces, replacedId, replacedSt, toHistory)) return failed;
+  if (const int failed = actRename(rename, from.fd(), to.fd(), replaces, replacedId, replacedSt, toHistory)) {
+    if (fromHistory) change.takeBackName(rename.directory, rename.name, movedTarget);
+    if (toHistory) change.takeBackName(rename.targetDirectory, rename.targetName, replacedTarget);
+    return failed;
+  }
   failpoint("after-act");
   volume_->inodes->moved(moved.get(), rename.targetDirectory, rename.targetName);
   if (moved->excluded && toHistory) {

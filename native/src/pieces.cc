@@ -33,16 +33,35 @@ const Piece* PlannedFile::pieceAt(uint64_t offset) const {
   return after == plan_.pieces.begin() ? nullptr : &*std::prev(after);
 }
 
+ssize_t PlannedFile::readRecord(Lsn record, char* bytes, size_t length, uint64_t offset) const {
+  RecordHeader header;
+  if (volume_->log.read(record, &header, sizeof header) != static_cast<ssize_t>(sizeof header)) return -EIO;
+  const bool fits = header.type == static_cast<uint8_t>(RecordType::kExtent) && header.length <= kMaxRecordBytes && header.length == sizeof header + header.size &&
+                    offset >= header.offset && offset + length <= header.offset + header.size;
+  if (!fits) return -EIO;
+  bool isVerified;
+  {
+    std::lock_guard<std::mutex> guard(mutex_);
+    isVerified = verified_.count(record) != 0;
+  }
+  if (isVerified) {
+    const ssize_t count = volume_->log.read(record + sizeof header + (offset - header.offset), bytes, length);
+    return count == static_cast<ssize_t>(length) ? count : -EIO;
+  }
+  std::unique_ptr<char[]> whole(new char[header.length]);
+  if (volume_->log.read(record, whole.get(), header.length) != static_cast<ssize_t>(header.length) || !recordIsSound(whole.get(), header.length)) return -EIO;
+  memcpy(bytes, whole.get() + sizeof header + (offset - header.offset), length);
+  std::lock_guard<std::mutex> guard(mutex_);
+  verified_.insert(record);
+  return static_cast<ssize_t>(length);
+}
+
 ssize_t PlannedFile::readPiece(const Piece& piece, char* bytes, size_t length, uint64_t offset) const {
   switch (static_cast<PieceKind>(piece.kind)) {
     case PieceKind::kZero:
       memset(bytes, 0, length);
       return static_cast<ssize_t>(length);
-    case PieceKind::kLog: {
-      const ssize_t count = volume_->log.read(piece.position + (offset - piece.offset), bytes, length);
-      if (count >= 0 && static_cast<size_t>(count) < length) return -EIO;
-      return count;
-    }
+    case PieceKind::kLog: return readRecord(piece.position, bytes, length, offset);
     case PieceKind::kFile: break;
   }
   size_t done = 0;

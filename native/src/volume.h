@@ -47,6 +47,8 @@ class Volume {
 
  private:
   int takeLock();
+  // Finishes changes of names that a crash cut between their record and their act.
+  void rollForward();
 
   std::vector<std::string> exclude_;
   UniqueFd lockFd_;

@@ -244,7 +244,7 @@ export class MemoryNative implements NativeVolume {
       const from = Math.max(start, Number(offset));
       const to = Math.min(start + size, end);
       if (from >= to || kind === PieceKind.Zero) continue;
-      const source = kind === PieceKind.File ? this.tree.get(plan.file).content.subarray(from, to) : this.log.read(position + from - start, to - from);
+      const source = kind === PieceKind.File ? this.tree.get(plan.file).content.subarray(from, to) : this.log.read(position + 48 + from - Number(this.log.read(position + 32, 8).readBigUInt64LE()), to - from);
       source.copy(result, from - Number(offset));
     }
     if (at !== Number(plan.size)) throw new Error(`pieces cover ${at} of ${plan.size} bytes`);
