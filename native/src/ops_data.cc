@@ -64,7 +64,8 @@ void Session::handleRead(Request& request) {
 }
 
 int Session::actWrite(const OpenFile& file, const fuse_write_in& in, const char* bytes) {
-  const KernelTimes times(file.fd.get(), options_.writeback && (in.write_flags & FUSE_WRITE_CACHE) != 0);
+  // Direct writes through a cached handle too; those of handles that bypass the cache are ours to stamp.
+  const KernelTimes times(file.fd.get(), options_.writeback && (file.cached || (in.write_flags & FUSE_WRITE_CACHE) != 0));
   if (const int error = writeFully(file.fd.get(), bytes, in.size, in.offset)) return error;
   if ((in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0) {
     if (const int error = dropPrivilegeBits(file)) return error;

@@ -135,7 +135,7 @@ void t.test('a log that cannot be read is an error, not an endless repair', asyn
 
 void t.test('a transaction of the index is whole or not there', async (t) => {
   const b = bench(t);
-  const store = new IndexStore(join(b.files.index, 'alone'));
+  const store = new IndexStore(join(b.files.root, 'alone'));
   t.throws(() => {
     store.transact(() => {
       store.put(Buffer.from('a'), Buffer.from('1'));
