@@ -2,7 +2,7 @@
  * The layers of the design, and the form of a file, checked: reads all TypeScript sources and names, with the reason, each import or
  * file that the rules do not allow.
  */
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, posix, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -38,7 +38,7 @@ interface Import {
 
 function sources(): string[] {
   const files: string[] = [];
-  for (const folder of Object.keys(arrows)) {
+  for (const folder of Object.keys(arrows).filter((name) => existsSync(join(root, name)))) {
     for (const entry of readdirSync(join(root, folder), { recursive: true, withFileTypes: true })) {
       if (!entry.isFile() || !entry.name.endsWith('.ts')) continue;
       const path = relative(root, join(entry.parentPath, entry.name));

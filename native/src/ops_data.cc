@@ -106,6 +106,19 @@ void Session::parkWrite(Request& request, const std::shared_ptr<OpenFile>& file,
 }
 
 void Session::handleWrite(Request& request) {
+  writesInHand_++;
+  runWrite(request);
+  writesInHand_--;
+}
+
+void Session::awaitWrites(Inode* inode) {
+  // Bounded, because other files' writes are counted too.
+  for (int poll = 0; poll < 200 && writesInHand_.load() > 0; poll++) usleep(500);
+  ChangeLock lock(volume_->inodes.get(), inode);
+  lock.awaitQuiet();
+}
+
+void Session::runWrite(Request& request) {
   const auto* head = request.body<fuse_write_in>();
   const char* bytes = head == nullptr ? nullptr : request.bytes(sizeof *head, head->size);
   const auto file = bytes == nullptr ? nullptr : files_.get(head->fh);
@@ -218,6 +231,7 @@ void Session::handleLseek(Request& request) {
     // Data may be in the kernel's dirty pages alone; whoever copies by SEEK_DATA would lose it.
     mayBlock();
     pushDirtyPages();
+    awaitWrites(file->inode.get());
   }
   const off_t found = lseek(file->fd.get(), static_cast<off_t>(in->offset), static_cast<int>(in->whence));
   if (found < 0) return request.error(errno);

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #include <algorithm>
@@ -311,7 +312,9 @@ void Session::pusherLoop() {
     lock.unlock();
     const int fd = own ? open(options_.mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd >= 0) {
-      syncfs(fd);
+      // It begins to write every dirty page, and for FUSE waits for none. A request of our own then stands behind theirs.
+      struct statfs behind;
+      if (syncfs(fd) == 0 && fstatfs(fd, &behind) != 0) errno = 0;
       close(fd);
     }
     lock.lock();

@@ -167,6 +167,9 @@ class Session {
   // ops_data.cc
   void handleRead(Request& request);
   void handleWrite(Request& request);
+  void runWrite(Request& request);
+  // Waits until what the kernel has sent of the inode's bytes has acted.
+  void awaitWrites(Inode* inode);
   int actWrite(const OpenFile& file, const fuse_write_in& in, const char* bytes);
   // Clears setuid and setgid, as any change of a program's bytes does.
   int dropPrivilegeBits(const OpenFile& file);
@@ -212,7 +215,7 @@ class Session {
   // Descriptor of an inode for reading and writing, for operations that have no handle.
   UniqueFd openForChange(Inode* inode, int* error);
   void accessChanged();
-  // Makes the kernel send every dirty page that it holds, and waits for that. Not on the thread that has to serve them alone.
+  // Makes the kernel send every dirty page that it holds, and waits until they have been read. Not on the thread that has to serve them alone.
   void pushDirtyPages();
   // The kernel does not see its own writes allocate blocks: tells it to ask again when they did.
   void tellBlocks(Inode* inode, int fd);
@@ -230,6 +233,8 @@ class Session {
   uint64_t features_ = 0;
   std::atomic<bool> passthrough_{false};
   std::atomic<uint32_t> writers_{0};
+  // WRITE requests that a reader is at (parked ones are counted by their inode).
+  std::atomic<uint32_t> writesInHand_{0};
 
   // Guards threads, readerCount_, devices_, ended_, stopping_.
   std::mutex mutex_;

@@ -9,22 +9,18 @@
  */
 import { endReasons, encodeEnd, encodeName, encodePin, encodePlace, encodeXattr, nameOperation } from '../../engine/log-bodies.js';
 import { recordType, sizeClassBytes } from '../../engine/log-format.js';
-import { PieceKind } from '../../engine/native.js';
 import type { NativeAddon, NativeVolume } from '../../engine/native.js';
 import { crc32c } from '../../engine/crc32c.js';
 import { lsn, txid as toTxid } from '../../engine/ids.js';
-import type { DirectoryEntry, FileId, LogState, Plan, RecoveryReport, Txid } from '../../engine/types.js';
+import type { FileId, LogState, RecoveryReport, Txid } from '../../engine/types.js';
 import { LogWriter } from './log-writer.js';
-import { MemoryTree } from './memory-tree.js';
 import type { MemoryInode } from './memory-tree.js';
 import type { Random } from './seed.js';
+import { MemoryReader } from './memory-reader.js';
 
 const blockBytes = 4096;
 
-export class MemoryNative implements NativeVolume {
-  readonly tree = new MemoryTree();
-  readonly rootId = this.tree.root.file;
-  readonly log: LogWriter;
+export class MemoryNative extends MemoryReader implements NativeVolume {
   recovery: RecoveryReport = { clean: true, tornBytes: 0, recoveredCount: 0, damagedAt: [], lastTimeNs: 0n };
   /** The transaction that is open. */
   txid = 1;
@@ -42,10 +38,10 @@ export class MemoryNative implements NativeVolume {
   readonly #logDirectory: string;
 
   constructor(logDirectory: string, random: Random, startNs: bigint) {
+    super(new LogWriter(logDirectory, 256 * 1024));
     this.#logDirectory = logDirectory;
     this.#random = random;
     this.timeNs = startNs;
-    this.log = new LogWriter(logDirectory, 256 * 1024);
   }
 
   /** Something to hand to Volume.open. */
@@ -202,53 +198,6 @@ export class MemoryNative implements NativeVolume {
 
   async appendExternal(): Promise<Txid> {
     throw new Error('nothing changes this tree past its own methods');
-  }
-
-  stat(file: FileId): Buffer {
-    return this.tree.packed(this.tree.get(file));
-  }
-
-  readDirectory(file: FileId): DirectoryEntry[] {
-    return [...this.tree.get(file).names].map(([name, child]) => ({ name: Buffer.from(name), file: child, type: this.tree.type(this.tree.get(child)) }));
-  }
-
-  readLink(file: FileId): Buffer {
-    return this.tree.get(file).content;
-  }
-
-  xattrs(file: FileId): { name: Buffer; value: Buffer }[] {
-    return [...this.tree.get(file).xattrs].map(([name, value]) => ({ name: Buffer.from(name), value }));
-  }
-
-  lookup(directory: FileId, _path: Buffer | null, name: Buffer): { file: FileId; type: number } | undefined {
-    const file = this.tree.get(directory).names.get(name.toString());
-    return file === undefined ? undefined : { file, type: this.tree.type(this.tree.get(file)) };
-  }
-
-  isObject(file: FileId): boolean {
-    return this.tree.get(file).nlink === 0;
-  }
-
-  access(): number {
-    return 0;
-  }
-
-  async readPlan(plan: Plan, offset: bigint, length: number): Promise<Buffer> {
-    const end = Math.min(Number(plan.size), Number(offset) + length);
-    const result = Buffer.alloc(Math.max(0, end - Number(offset)));
-    let at = 0;
-    for (let index = 0; index < plan.pieces.length; index += 4) {
-      const [start, size, kind, position] = [0, 1, 2, 3].map((part) => Number(plan.pieces[index + part])) as [number, number, number, number];
-      if (start !== at || size <= 0) throw new Error(`a piece at ${start} follows on ${at}`);
-      at += size;
-      const from = Math.max(start, Number(offset));
-      const to = Math.min(start + size, end);
-      if (from >= to || kind === PieceKind.Zero) continue;
-      const source = kind === PieceKind.File ? this.tree.get(plan.file).content.subarray(from, to) : this.log.read(position + 48 + from - Number(this.log.read(position + 32, 8).readBigUInt64LE()), to - from);
-      source.copy(result, from - Number(offset));
-    }
-    if (at !== Number(plan.size)) throw new Error(`pieces cover ${at} of ${plan.size} bytes`);
-    return result;
   }
 
   mount(): never {

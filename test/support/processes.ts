@@ -67,9 +67,16 @@ export function start(command: string, programArguments: readonly string[], opti
   // By its path: a test may give the program a PATH of its own.
   return spawn('/usr/bin/setpriv', [...user, '--pdeathsig=KILL', '--', command, ...programArguments], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, ...options.environment },
+    env: { ...(options.uid === undefined ? process.env : strangersEnvironment()), ...options.environment },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
+}
+
+/** Another user's program must not try to write what the test runner asks every Node process to write. */
+function strangersEnvironment(): NodeJS.ProcessEnv {
+  const environment = { ...process.env };
+  delete environment['NODE_OPTIONS'];
+  return environment;
 }
 
 /** true while the process exists and is not a zombie. */

@@ -1,0 +1,71 @@
+/**
+ * The reading half of the in-memory NativeVolume: a tree and a log, asked as the addon is. In: file ids and plans. Out: what they hold now.
+ */
+import { recordHeaderBytes } from '../../engine/log-format.js';
+import { PieceKind } from '../../native/types.js';
+import type { DirectoryEntry, FileId, Plan } from '../../native/types.js';
+import type { LogWriter } from './log-writer.js';
+import { MemoryTree } from './memory-tree.js';
+
+export class MemoryReader {
+  readonly tree = new MemoryTree();
+  readonly rootId = this.tree.root.file;
+  readonly log: LogWriter;
+
+  constructor(log: LogWriter) {
+    this.log = log;
+  }
+
+  stat(file: FileId): Buffer {
+    return this.tree.packed(this.tree.get(file));
+  }
+
+  readDirectory(file: FileId): DirectoryEntry[] {
+    return [...this.tree.get(file).names].map(([name, child]) => ({ name: Buffer.from(name), file: child, type: this.tree.type(this.tree.get(child)) }));
+  }
+
+  readLink(file: FileId): Buffer {
+    return this.tree.get(file).content;
+  }
+
+  xattrs(file: FileId): { name: Buffer; value: Buffer }[] {
+    return [...this.tree.get(file).xattrs].map(([name, value]) => ({ name: Buffer.from(name), value }));
+  }
+
+  lookup(directory: FileId, _path: Buffer | null, name: Buffer): { file: FileId; type: number } | undefined {
+    const file = this.tree.get(directory).names.get(name.toString());
+    return file === undefined ? undefined : { file, type: this.tree.type(this.tree.get(file)) };
+  }
+
+  isObject(file: FileId): boolean {
+    return this.tree.get(file).nlink === 0;
+  }
+
+  access(): number {
+    return 0;
+  }
+
+  async readPlan(plan: Plan, offset: bigint, length: number): Promise<Buffer> {
+    const end = Math.min(Number(plan.size), Number(offset) + length);
+    const result = Buffer.alloc(Math.max(0, end - Number(offset)));
+    let at = 0;
+    for (let index = 0; index < plan.pieces.length; index += 4) {
+      const [start, size, kind, position] = [0, 1, 2, 3].map((part) => Number(plan.pieces[index + part])) as [number, number, number, number];
+      if (start !== at || size <= 0) throw new Error(`a piece at ${start} follows on ${at}`);
+      at += size;
+      const from = Math.max(start, Number(offset));
+      const to = Math.min(start + size, end);
+      if (from >= to || kind === PieceKind.Zero) continue;
+      const source = kind === PieceKind.File ? this.tree.get(plan.file).content.subarray(from, to) : this.#record(position, from, to);
+      source.copy(result, from - Number(offset));
+    }
+    if (at !== Number(plan.size)) throw new Error(`pieces cover ${at} of ${plan.size} bytes`);
+    return result;
+  }
+
+  /** Bytes of an EXTENT; its header tells where in the file they begin. */
+  #record(position: number, from: number, to: number): Buffer {
+    const start = Number(this.log.read(position + 32, 8).readBigUInt64LE());
+    return this.log.read(position + recordHeaderBytes + from - start, to - from);
+  }
+}
