@@ -65,18 +65,13 @@ export async function runWell(command: string, programArguments: readonly string
 export function start(command: string, programArguments: readonly string[], options: RunOptions = {}): ChildProcess {
   const user = options.uid === undefined ? [] : [`--reuid=${options.uid}`, `--regid=${options.gid ?? options.uid}`, '--clear-groups'];
   // By its path: a test may give the program a PATH of its own.
-  return spawn('/usr/bin/setpriv', [...user, '--pdeathsig=KILL', '--', command, ...programArguments], {
+  // Another user's program cannot write what the test runner asks every Node process to write (it adds this to any environment).
+  const program = options.uid === undefined ? [command] : ['/usr/bin/env', '-u', 'NODE_OPTIONS', command];
+  return spawn('/usr/bin/setpriv', [...user, '--pdeathsig=KILL', '--', ...program, ...programArguments], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...(options.uid === undefined ? process.env : strangersEnvironment()), ...options.environment },
+    env: { ...process.env, ...options.environment },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
-}
-
-/** Another user's program must not try to write what the test runner asks every Node process to write. */
-function strangersEnvironment(): NodeJS.ProcessEnv {
-  const environment = { ...process.env };
-  delete environment['NODE_OPTIONS'];
-  return environment;
 }
 
 /** true while the process exists and is not a zombie. */
