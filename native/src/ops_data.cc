@@ -52,7 +52,7 @@ void Session::handleRead(Request& request) {
   const struct iovec whole = {bytes.get(), in->size};
   const ssize_t cached = preadv2(file->fd.get(), &whole, 1, static_cast<off_t>(in->offset), RWF_NOWAIT);
   size_t done = cached > 0 ? static_cast<size_t>(cached) : 0;
-  if (done < in->size) mayBlock();
+  if (cached < 0) mayBlock();
   while (done < in->size) {
     const ssize_t count = pread(file->fd.get(), bytes.get() + done, in->size - done, static_cast<off_t>(in->offset + done));
     if (count < 0 && errno == EINTR) continue;
