@@ -191,7 +191,6 @@ class Inodes {
   void pin(Inode* inode, int fd);
 
   size_t count() const;
-  const Backing& backing() const { return *backing_; }
 
  private:
   friend class ChangeLock;

@@ -102,7 +102,7 @@ class Log {
   int directoryFd_ = -1;
   uint8_t volumeId_[16] = {};
 
-  // Taken by append for the length of one write. Guards the newest segment, appendError_, unsynced_.
+  // Taken by append for the length of one write. Guards the newest segment, unsynced_, lastTxid_.
   mutable std::mutex appendMutex_;
   std::shared_ptr<Segment> current_;
   std::vector<std::shared_ptr<Segment>> unsynced_;

@@ -38,8 +38,9 @@ void Session::fillAttributes(const Inode* inode, const struct stat& st, fuse_att
   attr->ctimensec = static_cast<uint32_t>(st.st_ctim.tv_nsec);
   attr->mode = st.st_mode;
   // In objects/ the inode still has a name, of which the application must not know.
-  const bool holdsStore = inode == volume_->inodes->root() && st.st_nlink > 2;
-  attr->nlink = inode->detached ? 0 : static_cast<uint32_t>(st.st_nlink) - (holdsStore ? 1 : 0);
+  struct stat shown = st;
+  volume_->backing.hideStore(inode->id, &shown);
+  attr->nlink = inode->detached ? 0 : static_cast<uint32_t>(shown.st_nlink);
   attr->uid = st.st_uid;
   attr->gid = st.st_gid;
   // The kernel's encoding of device numbers: 20 bits of minor around 12 of major.

@@ -374,14 +374,16 @@ Actor Session::actorOf(const fuse_in_header& header) {
 
 void Session::accessChanged() { snapshots_.accessChanged(); }
 
-void Session::invalidateInode(uint64_t node) {
+void Session::notifyInode(uint64_t node, int64_t offset) {
   const struct {
     fuse_out_header header;
     fuse_notify_inval_inode_out out;
-  } notice = {{sizeof notice, FUSE_NOTIFY_INVAL_INODE, 0}, {node, 0, 0}};
+  } notice = {{sizeof notice, FUSE_NOTIFY_INVAL_INODE, 0}, {node, offset, 0}};
   // ENOENT: the kernel does not know it, which is as good.
   if (write(device_.get(), &notice, sizeof notice) < 0) return;
 }
+
+void Session::invalidateInode(uint64_t node) { notifyInode(node, 0); }
 
 void Session::tellBlocks(Inode* inode, int fd) {
   struct stat st;
@@ -394,13 +396,7 @@ void Session::tellBlocks(Inode* inode, int fd) {
   invalidateAttributes(inode);
 }
 
-void Session::invalidateAttributes(Inode* inode) {
-  const struct {
-    fuse_out_header header;
-    fuse_notify_inval_inode_out out;
-  } notice = {{sizeof notice, FUSE_NOTIFY_INVAL_INODE, 0}, {Inodes::nodeOf(inode), -1, 0}};
-  if (write(device_.get(), &notice, sizeof notice) < 0) return;
-}
+void Session::invalidateAttributes(Inode* inode) { notifyInode(Inodes::nodeOf(inode), -1); }
 
 void Session::invalidateEntry(uint64_t parent, const char* name) {
   fuse_out_header header{};

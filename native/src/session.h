@@ -220,6 +220,8 @@ class Session {
   // The kernel does not see its own writes allocate blocks: tells it to ask again when they did.
   void tellBlocks(Inode* inode, int fd);
   void invalidateAttributes(Inode* inode);
+  // Drops what the kernel keeps of an inode: attributes, and from `offset` its pages (a negative offset: none).
+  void notifyInode(uint64_t node, int64_t offset);
 
   Volume* const volume_;
   const SessionOptions options_;

@@ -107,9 +107,4 @@ EndedPosition Transactions::ended() const {
   return ended_;
 }
 
-bool Transactions::hasChanges() const {
-  std::lock_guard<std::mutex> guard(mutex_);
-  return openChanged_;
-}
-
 }  // namespace tidemark

@@ -47,7 +47,6 @@ class Transactions {
   void release(const Actor& actor);
 
   EndedPosition ended() const;
-  bool hasChanges() const;
 
  private:
   struct Closing {
