@@ -40,7 +40,7 @@ export const rows: readonly Row[] = [
   starred('untar', 'tree', 'untar of 10,000 small files', 0.12),
   starred('find', 'tree', '`find` with stat of each, second time', 0.5),
   starred('grep', 'tree', '`grep -r`, warm', 0.3),
-  starred('rm', 'tree', '`rm -r`', 0.15),
+  starred('rm', 'removal', '`rm -r`', 0.15),
   starred('sqlite-wal', 'sqlite', 'SQLite, 2,000 single-row transactions, WAL, FULL', 0.3),
   starred('sqlite-delete', 'sqlite', 'SQLite, 2,000 single-row transactions, DELETE, FULL', 0.3),
   starred('pgbench', 'postgres', 'PostgreSQL, `pgbench -c 4 -T 20`', 0.5),

@@ -6,7 +6,8 @@
  * 1. `caughtUp` resolves only when the index holds everything below the log's end as it stood at the call.
  * 2. A failure of the thread fails every waiter, once, and is told to `onFailure`.
  * 3. The thread keeps the process alive only while somebody waits.
- * 4. The application goes first: while nobody waits, the thread takes only processor time that nobody else wants.
+ * 4. The application goes first: while nobody waits, the thread takes only processor time that nobody else wants, and lets a
+ *    burst of changes pass before it reads on (up to `lagBytes` of log; a query then waits for less than a second).
  */
 import { Worker } from 'node:worker_threads';
 import type { IndexStore } from './index-store.js';
@@ -33,6 +34,10 @@ interface Waiter {
 
 /** How often the log's end is looked at while nobody asks. */
 const pollMs = 250;
+/** The log grew by no more than this since the last look: no burst. Bytes. */
+const quietBytes = 64 << 10;
+/** So much log is read though the burst goes on. Bytes. */
+const lagBytes = 8 << 20;
 /** The thread's JavaScript heap; its real memory is LMDB's. */
 const workerHeapMb = 64;
 /** Short-lived keys and values: a small nursery is emptied often and stays in the cache. */
@@ -47,6 +52,7 @@ export class Indexer {
   #readUpTo: number;
   #damaged = 0;
   #told = 0;
+  #lastEnd = 0;
   #failure: Error | undefined;
   #threadId: number | undefined;
   #onStopped: (() => void) | undefined;
@@ -68,7 +74,7 @@ export class Indexer {
     this.#worker.on('error', (error) => { this.#fail(error); });
     this.#worker.on('exit', () => { this.#fail(new Error('the indexer ended')); this.#onStopped?.(); });
     this.#worker.unref();
-    this.#timer = setInterval(() => { this.#tell(options.logEnd()); }, pollMs).unref();
+    this.#timer = setInterval(() => { this.#poll(); }, pollMs).unref();
   }
 
   /** LSN up to which the index has read the log. */
@@ -103,6 +109,13 @@ export class Indexer {
     const stopped = new Promise<void>((resolve) => { this.#onStopped = resolve; });
     this.#worker.postMessage('stop');
     await stopped;
+  }
+
+  #poll(): void {
+    const end = this.#options.logEnd();
+    const grownBytes = end - this.#lastEnd;
+    this.#lastEnd = end;
+    if (grownBytes <= quietBytes || end - this.#readUpTo >= lagBytes) this.#tell(end);
   }
 
   #tell(end: number): void {

@@ -22,6 +22,7 @@ export interface MountVolumeOptions {
   /** How long unsynced writes may stay without a barrier, milliseconds, from 1. */
   readonly intervalMs: number;
   /** List `.snapshots` in the root directory. */
+  readonly keepAwake: boolean;
   readonly snapshotsVisible: boolean;
   /** 'then-and-now': reading the past needs the permission of both; 'then': of then alone. */
   readonly snapshotAccess: 'then-and-now' | 'then';
@@ -76,6 +77,7 @@ export async function mountVolume(volume: MountableVolume, options: MountVolumeO
     source: options.source,
     writeback: options.writeback,
     intervalMs: options.intervalMs,
+    keepAwake: options.keepAwake,
     snapshotsVisible: options.snapshotsVisible,
     allowOther: options.allowOther,
     onSnapshotRequest: (request) => requests.handle(request),

@@ -28,7 +28,8 @@
         "src/session.cc",
         "src/snapshots.cc",
         "src/transactions.cc",
-        "src/volume.cc"
+        "src/volume.cc",
+        "src/wakefulness.cc"
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],

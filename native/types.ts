@@ -136,6 +136,8 @@ export interface MountOptions {
   /** How long unsynced writes may stay without a barrier, milliseconds. */
   readonly intervalMs: number;
   /** List ".snapshots" in the root directory. */
+  /** Ask the kernel to keep processors awake while requests stream (PM QoS; root only). */
+  readonly keepAwake: boolean;
   readonly snapshotsVisible: boolean;
   /** Other users than the one who mounts may enter (always so for root). */
   readonly allowOther: boolean;

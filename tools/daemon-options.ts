@@ -13,6 +13,7 @@ export const daemonOptionsSchema = z.strictObject({
   exclude: z.array(z.string()),
   writeback: z.boolean(),
   intervalMs: z.number().int().min(10).max(60_000),
+  keepAwake: z.boolean(),
   snapshotsVisible: z.boolean(),
   snapshotAccess: z.enum(['then-and-now', 'then']),
   /** Other users may enter (root's mounts always let them). */

@@ -73,6 +73,7 @@ async function start(options: DaemonOptions, logger: Logger): Promise<{ served: 
       driver: options.driver,
       writeback: options.writeback,
       intervalMs: options.intervalMs,
+      keepAwake: options.keepAwake,
       snapshotsVisible: options.snapshotsVisible,
       snapshotAccess: options.snapshotAccess,
       allowOther: options.allowOther,

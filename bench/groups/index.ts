@@ -8,7 +8,7 @@ import { postgres } from './postgres.js';
 import { snapshot } from './snapshot.js';
 import { sqlite } from './sqlite.js';
 import { stream } from './stream.js';
-import { tree } from './tree.js';
+import { removal, tree } from './tree.js';
 import type { Group } from './group.js';
 
-export const groups: readonly Group[] = [stream, overwrite, tree, sqlite, postgres, snapshot, ago, memory];
+export const groups: readonly Group[] = [tree, snapshot, stream, overwrite, sqlite, postgres, ago, removal, memory];

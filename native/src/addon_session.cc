@@ -83,6 +83,7 @@ void SessionWrap::prepare(Napi::Env env, std::shared_ptr<Volume> volume, const N
   made.source = options.Get("source").ToString();
   made.writeback = options.Get("writeback").ToBoolean();
   made.intervalMs = std::max(10u, options.Get("intervalMs").As<Napi::Number>().Uint32Value());
+  made.keepAwake = options.Get("keepAwake").ToBoolean();
   made.snapshotsVisible = options.Get("snapshotsVisible").ToBoolean();
   made.allowOther = options.Get("allowOther").ToBoolean();
   onSnapshotRequest_ = Napi::Persistent(options.Get("onSnapshotRequest").As<Napi::Function>());

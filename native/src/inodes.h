@@ -87,6 +87,7 @@ struct Inode {
   std::atomic<bool> detached{false};   // left the tree, lies in objects/
   std::atomic<bool> unnamed{false};    // O_TMPFILE, never linked: in no snapshot
   std::atomic<bool> excluded{false};   // gets no history
+  std::atomic<bool> noXattrs{false};   // is known to have none: the kernel asks at every first write and chown
 };
 
 // An O_PATH (or pinned) descriptor that stays open for the lease's life.

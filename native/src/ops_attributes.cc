@@ -217,7 +217,7 @@ int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& 
     } else {
       if (const int error = change.saveAttributes(inode)) return error;
       // chmod rewrites the mask of an ACL.
-      if ((in.valid & FATTR_MODE) != 0 && getxattr(lease.path().c_str(), kAccessAcl, nullptr, 0) > 0) {
+      if ((in.valid & FATTR_MODE) != 0 && !inode->noXattrs && getxattr(lease.path().c_str(), kAccessAcl, nullptr, 0) > 0) {
         if (const int error = change.saveXattr(inode, lease.path(), kAccessAcl)) return error;
       }
       if (const int error = change.commit()) return error;
@@ -281,13 +281,22 @@ void Session::handleStatfs(Request& request) {
   request.value(out);
 }
 
+bool Session::learnNoXattrs(Inode* inode, const FdLease& lease) {
+  if (!S_ISREG(inode->type)) return false;
+  ChangeLock lock(volume_->inodes.get(), inode);
+  inode->noXattrs = listxattr(lease.path().c_str(), nullptr, 0) == 0;
+  return inode->noXattrs;
+}
+
 void Session::handleGetxattr(Request& request) {
   Inode* inode = inodeOf(request);
   const auto* in = request.body<fuse_getxattr_in>();
   const char* name = request.name(sizeof(fuse_getxattr_in));
   if (inode == nullptr || in == nullptr || name == nullptr) return request.error(EINVAL);
+  if (inode->noXattrs) return request.error(ENODATA);
   FdLease lease = volume_->inodes->lease(inode);
   if (!lease.valid()) return request.error(lease.error());
+  if (learnNoXattrs(inode, lease)) return request.error(ENODATA);
   std::string value(std::min<uint32_t>(in->size, 65536), '\0');
   const ssize_t length = getxattr(lease.path().c_str(), name, value.data(), value.size());
   if (length < 0) return request.error(errno);
@@ -328,6 +337,7 @@ int Session::changeXattr(Inode* inode, const Actor& actor, const char* name, con
     mayBlock();
     if (const int error = change.awaitDurable(change.position())) return error;
   }
+  inode->noXattrs = false;
   const int done = value != nullptr ? setxattr(path.c_str(), name, value, size, static_cast<int>(flags)) : removexattr(path.c_str(), name);
   if (done != 0) return errno;
   struct stat st;

@@ -20,6 +20,9 @@ constexpr unsigned kMostReaders = 16;
 constexpr uint64_t kNoWaitNs = 2000;
 constexpr unsigned kQueueLength = 16;
 
+// How long a reader looks for the next request before it sleeps, where that pays (SpinAdvice).
+constexpr uint64_t kSpinNs = 15000;
+
 // How often the relief thread looks whether the only reader is stuck: while requests come, and while none do.
 constexpr long kReliefNs = 2000000;
 constexpr long kQuietReliefNs = 20000000;
@@ -58,7 +61,7 @@ constexpr Feature kFeatures[] = {
 
 }  // namespace
 
-Session::Session(Volume* volume, SessionOptions options, SnapshotSink* sink) : volume_(volume), options_(std::move(options)), snapshots_(volume, sink) {}
+Session::Session(Volume* volume, SessionOptions options, SnapshotSink* sink) : volume_(volume), options_(std::move(options)), snapshots_(volume, sink), wakefulness_(options_.keepAwake) {}
 
 Session::~Session() = default;
 
@@ -73,15 +76,20 @@ int Session::start(std::string* message) {
 }
 
 // Called with mutex_ held.
+int Session::cloneDevice(int flags) {
+  UniqueFd clone(open("/dev/fuse", O_RDWR | O_CLOEXEC | flags));
+  uint32_t source = static_cast<uint32_t>(device_.get());
+  if (!clone.valid() || ioctl(clone.get(), FUSE_DEV_IOC_CLONE, &source) != 0) return -1;
+  devices_.push_back(std::move(clone));
+  return devices_.back().get();
+}
+
+// Called with mutex_ held.
 void Session::startReader() {
   int fd = device_.get();
   if (readerCount_ > 0) {
-    UniqueFd clone(open("/dev/fuse", O_RDWR | O_CLOEXEC));
-    uint32_t source = static_cast<uint32_t>(device_.get());
-    if (clone.valid() && ioctl(clone.get(), FUSE_DEV_IOC_CLONE, &source) == 0) {
-      fd = clone.get();
-      devices_.push_back(std::move(clone));
-    }
+    const int clone = cloneDevice(0);
+    if (clone >= 0) fd = clone;
   }
   readerCount_++;
   readers_.emplace_back([this, fd] { readLoop(fd); });
@@ -102,18 +110,45 @@ void Session::wantReader() {
   else if (initialized_ && readerCount_ < kMostReaders && !ended_) startReader();
 }
 
-void Session::readLoop(int device) {
+ssize_t Session::nextRequest(Reader* reader, char* buffer, int* device, bool* waited) {
+  const uint64_t start = monotonicNs();
+  if (wakefulness_.awake() && reader->advice.shouldSpin()) {
+    if (reader->looking < 0) {
+      std::lock_guard<std::mutex> guard(mutex_);
+      reader->looking = cloneDevice(O_NONBLOCK);
+    }
+    *device = reader->looking;
+    *waited = false;
+    do {
+      const ssize_t length = read(reader->looking, buffer, kRequestBytes);
+      if (length >= 0 || (errno != EAGAIN && errno != EBADF)) {
+        reader->advice.spun(true);
+        return length;
+      }
+      *waited = true;
+    } while (monotonicNs() - start < kSpinNs);
+    reader->advice.spun(false);
+  }
+  *device = reader->blocking;
+  const ssize_t length = read(reader->blocking, buffer, kRequestBytes);
+  *waited = monotonicNs() - start >= kNoWaitNs;
+  return length;
+}
+
+void Session::readLoop(int blocking) {
   ownUmask();
   RequestBuffer buffer;
+  Reader reader{blocking};
   unsigned queued = 0;
   while (restUntilWanted()) {
     if (buffer == nullptr) buffer.reset(new char[kRequestBytes]);
     idleReaders_.fetch_add(1);
-    const uint64_t before = monotonicNs();
-    const ssize_t length = read(device, buffer.get(), kRequestBytes);
+    int device = blocking;
+    bool waited = false;
+    const ssize_t length = nextRequest(&reader, buffer.get(), &device, &waited);
     idleReaders_.fetch_sub(1);
-    requestsRead_.fetch_add(1, std::memory_order_relaxed);
-    queued = monotonicNs() - before < kNoWaitNs ? queued + 1 : 0;
+    if (requestsRead_.fetch_add(1, std::memory_order_relaxed) % Wakefulness::kReportEvery == 0) wakefulness_.report(monotonicNs());
+    queued = waited ? 0 : queued + 1;
     if (queued >= kQueueLength) {
       queued = 0;
       mayBlock();
@@ -269,6 +304,7 @@ void Session::reliefLoop() {
     nanosleep(&pause, nullptr);
     const uint64_t read = requestsRead_.load(std::memory_order_relaxed);
     if (read == last) mayBlock();
+    wakefulness_.look(read != last, monotonicNs());
     pauseNs = read == last ? std::min(pauseNs * 2, kQuietReliefNs) : kReliefNs;
     last = read;
   }
@@ -415,6 +451,7 @@ std::vector<std::string> Session::features() const {
   std::vector<std::string> names;
   for (const Feature& feature : kFeatures)
     if ((features_ & feature.bit) != 0) names.emplace_back(feature.name);
+  if (wakefulness_.available()) names.emplace_back("keep-awake");
   return names;
 }
 

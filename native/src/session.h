@@ -24,6 +24,7 @@
 #include "handles.h"
 #include "request.h"
 #include "snapshots.h"
+#include "wakefulness.h"
 
 namespace tidemark {
 
@@ -34,6 +35,7 @@ struct SessionOptions {
   unsigned intervalMs = 1000;
   bool snapshotsVisible = false;
   bool allowOther = true;
+  bool keepAwake = true;
 };
 
 struct OperationStatistics {
@@ -90,7 +92,17 @@ class Session {
   friend class Snapshots;
 
   // session.cc
-  void readLoop(int device);
+  // What one reader thread keeps: the descriptor it sleeps on, one that answers at once, and whether that pays.
+  struct Reader {
+    int blocking;
+    int looking = -1;
+    SpinAdvice advice;
+  };
+  void readLoop(int blocking);
+  // A descriptor of the same connection, or -1.
+  int cloneDevice(int flags);
+  // Waits for the next request and reads it from the descriptor *device. -1 with errno; *waited: it was not there yet.
+  ssize_t nextRequest(Reader* reader, char* buffer, int* device, bool* waited);
   void startReader();
   // Rests until the readers that wait for requests are too few. false when the session has ended.
   bool restUntilWanted();
@@ -115,6 +127,8 @@ class Session {
   int changeAttributes(Inode* inode, const std::string& path, int fd, int sizeFd, const fuse_setattr_in& in);
   void handleReadlink(Request& request);
   void handleStatfs(Request& request);
+  // true when the inode has no xattrs at all, which is then remembered.
+  bool learnNoXattrs(Inode* inode, const FdLease& lease);
   void handleGetxattr(Request& request);
   void handleListxattr(Request& request);
   void handleSetxattr(Request& request);
@@ -226,6 +240,7 @@ class Session {
   Volume* const volume_;
   const SessionOptions options_;
   Snapshots snapshots_;
+  Wakefulness wakefulness_;
   HandleTable<OpenFile> files_;
   HandleTable<OpenDirectory> directories_;
   OperationStatistics statistics_[kOperations];

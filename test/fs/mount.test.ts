@@ -7,7 +7,7 @@ import { MemoryVolume, rootId } from './memory-volume.js';
 import { sevenNs } from './setup.js';
 
 const options: MountVolumeOptions = {
-  mountpoint: '/nowhere', driver: 'native', writeback: true, intervalMs: 1000, snapshotsVisible: false,
+  mountpoint: '/nowhere', driver: 'native', writeback: true, intervalMs: 1000, keepAwake: true, snapshotsVisible: false,
   snapshotAccess: 'then-and-now', allowOther: true, source: 'tidemark', log: () => undefined,
 };
 
@@ -53,7 +53,7 @@ t.test('an unknown driver is refused with one line that names the known ones', a
 t.test('the driver gets what was asked for, and requests before the mount is there are answered after', async (t) => {
   const played = play();
   const mounted = await mountVolume(played.volume, options);
-  t.match(played.given, { mountpoint: '/nowhere', source: 'tidemark', writeback: true, intervalMs: 1000, snapshotsVisible: false, allowOther: true });
+  t.match(played.given, { mountpoint: '/nowhere', source: 'tidemark', writeback: true, intervalMs: 1000, keepAwake: true, snapshotsVisible: false, allowOther: true });
   t.same(played.calls, ['node 5 1']);
   t.equal(mounted.state().protocol, '7.45');
   played.given?.onAccessChanged();

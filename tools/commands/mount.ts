@@ -18,6 +18,7 @@ export interface MountOptions {
   readonly snapshots: 'hidden' | 'visible';
   readonly snapshotAccess: 'then-and-now' | 'then';
   readonly allowOther?: true;
+  readonly keepAwake: boolean;
   readonly interval: number;
   readonly exclude: readonly string[];
   readonly driver: 'native';
@@ -40,6 +41,7 @@ export function addMountOptions(command: Command): void {
     .addOption(new Option('--snapshots <how>', 'list .snapshots in the root directory or not').choices(['hidden', 'visible']).default('hidden'))
     .addOption(new Option('--snapshot-access <rule>', 'whose permission reading the past needs').choices(['then-and-now', 'then']).default('then-and-now'))
     .option('--allow-other', 'let other users in (needs user_allow_other in /etc/fuse.conf; root always does)')
+    .option('--no-keep-awake', 'let idle processors sleep between requests (saves power, slows small operations)')
     .addOption(new Option('--interval <time>', 'longest time that unsynced writes stay without a version').argParser(parseInterval).default(1000, '1s'))
     .addOption(new Option('--exclude <glob>', 'keep no history of these names (may be repeated)').argParser(collect).default([], 'none'))
     .addOption(new Option('--driver <name>', 'what speaks to the kernel').choices(['native']).default('native'));
@@ -64,6 +66,7 @@ export function daemonOptions(places: Places, options: MountOptions, until: Daem
     exclude: [...options.exclude],
     writeback: options.everyWrite !== true,
     intervalMs: options.interval,
+    keepAwake: options.keepAwake,
     snapshotsVisible: options.snapshots === 'visible',
     snapshotAccess: options.snapshotAccess,
     allowOther: options.allowOther === true || process.getuid?.() === 0,
