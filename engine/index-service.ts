@@ -10,11 +10,12 @@ import { VolumeError, messageOf } from './errors.js';
 import { IndexHealth } from './index-health.js';
 import { IndexStore } from './index-store.js';
 import { Indexer } from './indexer.js';
+import type { LogState } from './native.js';
 import type { StoreFiles } from './store-files.js';
 
 export interface IndexServiceOptions {
   readonly files: StoreFiles;
-  readonly logEnd: () => number;
+  readonly logState: () => LogState;
   /** The store is new: that it has no index needs no words. */
   readonly isNew: boolean;
   readonly say: (line: string) => void;
@@ -99,9 +100,9 @@ export class IndexService {
   }
 
   #startIndexer(): Indexer {
-    const { files, logEnd, onMoved, setThreadIdle } = this.#options;
+    const { files, logState, onMoved, setThreadIdle } = this.#options;
     return new Indexer({
-      store: this.store, indexDirectory: files.index, logDirectory: files.log, logEnd, onMoved, setThreadIdle,
+      store: this.store, indexDirectory: files.index, logDirectory: files.log, logState, onMoved, setThreadIdle,
       // A failure that nobody waits for is met by the next query.
       onFailure: () => { this.#isRunning = false; },
     });

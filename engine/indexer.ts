@@ -6,19 +6,20 @@
  * 1. `caughtUp` resolves only when the index holds everything below the log's end as it stood at the call.
  * 2. A failure of the thread fails every waiter, once, and is told to `onFailure`.
  * 3. The thread keeps the process alive only while somebody waits.
- * 4. The application goes first: while nobody waits, the thread takes only processor time that nobody else wants, and lets a
- *    burst of changes pass before it reads on (up to `lagBytes` of log; a query then waits for less than a second).
+ * 4. The application goes first: while nobody waits, the thread takes only processor time that nobody else wants, and waits
+ *    until the application pauses (up to `lagMs` or `lagRecords`; a query may then have to wait for about a second).
  */
 import { Worker } from 'node:worker_threads';
 import type { IndexStore } from './index-store.js';
+import type { LogState } from './native.js';
 import type { IndexerHello, IndexerReport, IndexerWorkerData } from './indexer-worker.js';
 
 export interface IndexerOptions {
   readonly store: IndexStore;
   readonly indexDirectory: string;
   readonly logDirectory: string;
-  /** Where the log ends now. */
-  readonly logEnd: () => number;
+  /** Where the log stands now. */
+  readonly logState: () => LogState;
   readonly onFailure: (error: Error) => void;
   /** The index has read on: readers see more. */
   readonly onMoved: () => void;
@@ -34,10 +35,11 @@ interface Waiter {
 
 /** How often the log's end is looked at while nobody asks. */
 const pollMs = 250;
-/** The log grew by no more than this since the last look: no burst. Bytes. */
-const quietBytes = 64 << 10;
-/** So much log is read though the burst goes on. Bytes. */
-const lagBytes = 8 << 20;
+/** No more requests than this since the last look: the application pauses. */
+const quietRequests = 100;
+/** After so much time, or with so many records unread, the thread reads on though it does not. */
+const lagMs = 5_000;
+const lagRecords = 100_000;
 /** The thread's JavaScript heap; its real memory is LMDB's. */
 const workerHeapMb = 64;
 /** Short-lived keys and values: a small nursery is emptied often and stays in the cache. */
@@ -52,7 +54,9 @@ export class Indexer {
   #readUpTo: number;
   #damaged = 0;
   #told = 0;
-  #lastEnd = 0;
+  #toldRecordCount = 0;
+  #toldAtMs = 0;
+  #lastRequestCount = 0;
   #failure: Error | undefined;
   #threadId: number | undefined;
   #onStopped: (() => void) | undefined;
@@ -89,14 +93,15 @@ export class Indexer {
 
   /** Waits until the index has read the log as far as it stands now; returns how far it has read. */
   caughtUp(): Promise<number> {
-    const target = this.#options.logEnd();
+    const state = this.#options.logState();
+    const target = Number(state.end);
     if (this.#readUpTo >= target) return Promise.resolve(this.#readUpTo);
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiters.push({ target, resolve, reject });
       if (this.#waiters.length === 1) this.#setIdle(false);
       this.#worker.ref();
-      this.#tell(target);
+      this.#tell(state);
     });
   }
 
@@ -112,15 +117,19 @@ export class Indexer {
   }
 
   #poll(): void {
-    const end = this.#options.logEnd();
-    const grownBytes = end - this.#lastEnd;
-    this.#lastEnd = end;
-    if (grownBytes <= quietBytes || end - this.#readUpTo >= lagBytes) this.#tell(end);
+    const state = this.#options.logState();
+    const isQuiet = state.requestCount - this.#lastRequestCount <= quietRequests;
+    this.#lastRequestCount = state.requestCount;
+    const isLate = performance.now() - this.#toldAtMs >= lagMs || state.recordCount - this.#toldRecordCount >= lagRecords;
+    if (isQuiet || isLate) this.#tell(state);
   }
 
-  #tell(end: number): void {
+  #tell(state: LogState): void {
+    const end = Number(state.end);
+    this.#toldAtMs = performance.now();
     if (end <= this.#told || this.#failure !== undefined) return;
     this.#told = end;
+    this.#toldRecordCount = state.recordCount;
     Atomics.store(this.#shared, 0, BigInt(end));
     this.#worker.postMessage('wake');
   }

@@ -4,7 +4,7 @@
 import type { NativeAddon } from '../native/types.js';
 
 export { PieceKind } from '../native/types.js';
-export type { NativeAddon, NativeVolume } from '../native/types.js';
+export type { LogState, NativeAddon, NativeVolume } from '../native/types.js';
 
 /** Loads the addon when it is first needed, so that pure parts of the engine work without it. */
 export async function loadAddon(): Promise<NativeAddon> {

@@ -22,6 +22,7 @@
         "src/ops_names.cc",
         "src/ops_open.cc",
         "src/ops_rename.cc",
+        "src/ops_write.cc",
         "src/pieces.cc",
         "src/record.cc",
         "src/roll_forward.cc",

@@ -49,6 +49,10 @@ export interface RecoveryReport {
 export interface LogState {
   /** Everything below is whole records; an index that has read up to here has seen every change whose call returned. */
   readonly end: Lsn;
+  /** Records appended since the volume was opened. */
+  readonly recordCount: number;
+  /** Requests that mounts of the volume have read from the kernel since then. */
+  readonly requestCount: number;
   /** Everything below is on the disk. */
   readonly durable: Lsn;
   /** The last transaction that has an END. */

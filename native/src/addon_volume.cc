@@ -120,6 +120,8 @@ Napi::Object VolumeWrap::logStateOf(Napi::Env env) const {
   const EndedPosition ended = volume_->transactions->ended();
   Napi::Object out = Napi::Object::New(env);
   out.Set("end", fromU64(env, volume_->log.end()));
+  out.Set("recordCount", Napi::Number::New(env, static_cast<double>(volume_->log.recordCount())));
+  out.Set("requestCount", Napi::Number::New(env, static_cast<double>(volume_->requestCount.load())));
   out.Set("durable", fromU64(env, volume_->log.durable()));
   out.Set("ended", fromU64(env, ended.txid));
   out.Set("endedTimeNs", Napi::BigInt::New(env, ended.timeNs));

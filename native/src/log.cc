@@ -97,6 +97,7 @@ int Log::append(const RecordBatch& batch, Lsn* position) {
     if (ftruncate(current_->fd, static_cast<off_t>(offset)) != 0) return EIO;
     return error;
   }
+  recordCount_.fetch_add(batch.recordCount(), std::memory_order_relaxed);
   end_.store(end + batch.size(), std::memory_order_release);
   *position = end + batch.size();
   return 0;
@@ -114,7 +115,17 @@ int Log::syncOnce() {
   for (const auto& segment : segments)
     if (fdatasync(segment->fd) != 0) return errno;
   durable_.store(target, std::memory_order_release);
+  for (const auto& segment : segments) dropCached(*segment, target);
   return 0;
+}
+
+void Log::dropCached(Segment& segment, Lsn target) {
+  const uint64_t length = std::min(target - segment.base, kSegmentBytes);
+  if (length < segment.dropped + kCachedBytes + kDropBytes) return;
+  const uint64_t until = length - kCachedBytes;
+  // Refused or not: it only spares memory.
+  posix_fadvise(segment.fd, static_cast<off_t>(segment.dropped), static_cast<off_t>(until - segment.dropped), POSIX_FADV_DONTNEED);
+  segment.dropped = until;
 }
 
 void Log::syncLocked(std::unique_lock<std::mutex>& lock) {

@@ -27,6 +27,8 @@ struct Segment {
   int fd = -1;
   uint64_t number = 0;
   Lsn base = 0;
+  // Bytes whose pages were dropped from the page cache. Of the thread that syncs.
+  uint64_t dropped = 0;
   ~Segment();
 };
 
@@ -55,6 +57,9 @@ struct LogRecovery {
 class Log {
  public:
   static constexpr uint64_t kSegmentBytes = 64ull << 20;
+  // So much of the newest segment stays in the page cache, more or less, once it is on the disk.
+  static constexpr uint64_t kCachedBytes = 4ull << 20;
+  static constexpr uint64_t kDropBytes = 1ull << 20;
 
   ~Log();
 
@@ -66,6 +71,8 @@ class Log {
 
   Lsn end() const { return end_.load(std::memory_order_acquire); }
   Lsn durable() const { return durable_.load(std::memory_order_acquire); }
+  // Records appended since open().
+  uint64_t recordCount() const { return recordCount_.load(std::memory_order_relaxed); }
 
   // Blocks until everything below `target` is on the disk. 0 or the error of the sync that failed.
   int waitDurable(Lsn target);
@@ -92,6 +99,8 @@ class Log {
   int createSegment();
   int writeAll(const char* bytes, size_t length, uint64_t offset);
   int syncOnce();
+  // Pages of the log that are on the disk make room for the application's, and the next records find them warm.
+  static void dropCached(Segment& segment, Lsn target);
   // The calling thread syncs once, if nobody else does. Enters and leaves with `lock` held.
   void syncLocked(std::unique_lock<std::mutex>& lock);
   // Runs parked callbacks, syncing for them, until none is left; for one thread at a time.
@@ -125,6 +134,7 @@ class Log {
   // Takes over parked callbacks when whoever synced could not run them.
   std::thread completer_;
 
+  std::atomic<uint64_t> recordCount_{0};
   std::atomic<Lsn> end_{0};
   std::atomic<Lsn> durable_{0};
 };

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <spawn.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +16,9 @@ namespace tidemark {
 namespace {
 
 constexpr const char* kFsType = "fuse.tidemark";
+
+// Four of the largest requests.
+constexpr const char* kReadAheadKib = "4096";
 
 int mountAsRoot(const MountRequest& request, UniqueFd* device, std::string* message) {
   device->reset(open("/dev/fuse", O_RDWR | O_CLOEXEC));
@@ -105,6 +109,15 @@ int mountAsUser(const MountRequest& request, UniqueFd* device, std::string* mess
 
 int mountFuse(const MountRequest& request, UniqueFd* device, std::string* message) {
   return geteuid() == 0 ? mountAsRoot(request, device, message) : mountAsUser(request, device, message);
+}
+
+void widenReadAhead(const std::string& mountpoint) {
+  struct statx stx;
+  if (statx(AT_FDCWD, mountpoint.c_str(), AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &stx) != 0) return;
+  char path[80];
+  snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", stx.stx_dev_major, stx.stx_dev_minor);
+  const UniqueFd file(open(path, O_WRONLY | O_CLOEXEC));
+  if (file.valid() && write(file.get(), kReadAheadKib, strlen(kReadAheadKib)) < 0) errno = 0;
 }
 
 int unmountFuse(const std::string& mountpoint) {

@@ -1,4 +1,4 @@
-// Bytes: read, write, fsync, fallocate, lseek, copy_file_range.
+// Bytes, but for write: read, fsync, fallocate, lseek, copy_file_range.
 #include <linux/falloc.h>
 
 #include <algorithm>
@@ -9,39 +9,12 @@
 namespace tidemark {
 namespace {
 
-// Writes up to this go on on the same thread, unless they have to wait for the log.
-constexpr uint32_t kSmallWrite = 64 << 10;
-
 // copy_file_range saves what it overwrites in steps of this, so that memory stays bounded.
 constexpr uint64_t kCopyStep = 16u << 20;
 // The answer has 32 bits; the caller comes again for the rest.
 constexpr uint64_t kCopyMost = 1u << 30;
 
-int writeFully(int fd, const char* bytes, size_t length, uint64_t offset) {
-  while (length > 0) {
-    const ssize_t count = pwrite(fd, bytes, length, static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errno;
-    bytes += count;
-    length -= static_cast<size_t>(count);
-    offset += static_cast<uint64_t>(count);
-  }
-  return 0;
-}
-
 }  // namespace
-
-int Session::dropPrivilegeBits(const OpenFile& file) {
-  struct stat st;
-  const int fd = file.fd.get();
-  if (fstat(fd, &st) != 0) return errno;
-  mode_t mode = st.st_mode & ~static_cast<mode_t>(S_ISUID);
-  if ((mode & S_IXGRP) != 0) mode &= ~static_cast<mode_t>(S_ISGID);
-  if (mode == st.st_mode) return 0;
-  if (fchmod(fd, mode & 07777) != 0) return errno;
-  invalidateAttributes(file.inode.get());
-  return 0;
-}
 
 void Session::handleRead(Request& request) {
   const auto* in = request.body<fuse_read_in>();
@@ -61,100 +34,6 @@ void Session::handleRead(Request& request) {
     done += static_cast<size_t>(count);
   }
   request.data(bytes.get(), done);
-}
-
-int Session::actWrite(const OpenFile& file, const fuse_write_in& in, const char* bytes) {
-  // Direct writes through a cached handle too; those of handles that bypass the cache are ours to stamp.
-  const KernelTimes times(file.fd.get(), options_.writeback && (file.cached || (in.write_flags & FUSE_WRITE_CACHE) != 0));
-  if (const int error = writeFully(file.fd.get(), bytes, in.size, in.offset)) return error;
-  if ((in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0) {
-    if (const int error = dropPrivilegeBits(file)) return error;
-  }
-  failpoint("after-act");
-  return 0;
-}
-
-void Session::answerWrite(const OpenFile& file, uint32_t size, ReplyTo to, int error) {
-  if (!options_.writeback) barrier(file.actor, Reason::kWrite);
-  if (error != 0) to.error(error);
-  else to.value(fuse_write_out{size, 0});
-}
-
-void Session::parkWrite(Request& request, const std::shared_ptr<OpenFile>& file, const fuse_write_in& in, const char* bytes, Txid txid, Lsn target) {
-  // std::function copies what it holds, so the bytes move into something shared: small ones copied, large ones with the request's buffer.
-  const ReplyTo to = request.to();
-  std::shared_ptr<char> buffer;
-  if (in.size <= kSmallWrite) {
-    buffer.reset(new char[in.size], std::default_delete<char[]>());
-    memcpy(buffer.get(), bytes, in.size);
-    bytes = buffer.get();
-  } else {
-    buffer.reset(request.takeBuffer().release(), std::default_delete<char[]>());
-  }
-  volume_->log.whenDurable(target, [this, file, in, bytes, buffer, to, txid](int failed) {
-    Inode* inode = file->inode.get();
-    int error = failed;
-    {
-      ChangeLock lock(volume_->inodes.get(), inode);
-      if (error == 0) error = actWrite(*file, in, bytes);
-      inode->file->pendingActs--;
-      lock.acted(inode);
-    }
-    volume_->transactions->finish(txid);
-    answerWrite(*file, in.size, to, error);
-  });
-}
-
-void Session::handleWrite(Request& request) {
-  writesInHand_++;
-  runWrite(request);
-  writesInHand_--;
-}
-
-void Session::awaitWrites(Inode* inode) {
-  // Bounded, because other files' writes are counted too.
-  for (int poll = 0; poll < 200 && writesInHand_.load() > 0; poll++) usleep(500);
-  ChangeLock lock(volume_->inodes.get(), inode);
-  lock.awaitQuiet();
-}
-
-void Session::runWrite(Request& request) {
-  const auto* head = request.body<fuse_write_in>();
-  const char* bytes = head == nullptr ? nullptr : request.bytes(sizeof *head, head->size);
-  const auto file = bytes == nullptr ? nullptr : files_.get(head->fh);
-  if (file == nullptr || !file->writable) return request.error(EBADF);
-  const fuse_write_in in = *head;
-  Inode* inode = file->inode.get();
-  int error = 0;
-  if (in.size > kSmallWrite) mayBlock();
-  if (!isCaptured(inode)) return answerWrite(*file, in.size, request.to(), actWrite(*file, in, bytes));
-  file->written = true;
-  Lsn target = 0;
-  Txid txid = 0;
-  {
-    ChangeLock lock(volume_->inodes.get(), inode);
-    Change change(volume_, file->actor, &lock, Change::Joins::kParkedWrites);
-    error = change.prepareFile(inode, file->fd.get());
-    if (error == 0) error = change.saveRange(inode, file->fd.get(), in.offset, in.offset + in.size, bytes);
-    if (error == 0) error = change.commit();
-    if (error == 0) {
-      FileState& state = *inode->file;
-      const bool overwrites = state.saved.touches(in.offset / kBlock, (in.offset + in.size + kBlock - 1) / kBlock);
-      // Behind a parked write to the same place this one has to queue, durable or not.
-      if (overwrites && (state.pendingActs > 0 || (volume_->strict && state.savedLsn > volume_->log.durable()))) {
-        target = state.savedLsn;
-        state.pendingActs++;
-        state.pendingTxid = change.txid();
-        txid = change.handOver();
-      } else {
-        error = actWrite(*file, in, bytes);
-      }
-    }
-  }
-  // Whoever finds the log unsynced may be the one to sync it.
-  if (target != 0) mayBlock();
-  if (target != 0) return parkWrite(request, file, in, bytes, txid, target);
-  answerWrite(*file, in.size, request.to(), error);
 }
 
 int Session::syncBoth(int fd, bool dataOnly, Lsn target) {

@@ -37,6 +37,7 @@ void RecordBatch::seal(size_t start) {
   header->length = static_cast<uint32_t>(bytes_.size() - start);
   header->crc = crc32c(bytes_.data() + start + 4, header->length - 4);
   bytes_.resize(align8(bytes_.size()), 0);
+  recordCount_++;
 }
 
 char* RecordBatch::beginExtent(FileId file, int sizeClass, uint64_t offset, size_t capacity) {

@@ -97,7 +97,11 @@ class RecordBatch {
   const char* data() const { return bytes_.data(); }
   size_t size() const { return bytes_.size(); }
   Txid txid() const { return txid_; }
-  void clear() { bytes_.clear(); }
+  uint32_t recordCount() const { return recordCount_; }
+  void clear() {
+    bytes_.clear();
+    recordCount_ = 0;
+  }
 
   // Opens an extent of at most `capacity` bytes and returns where to put them; finishExtent seals it, dropExtent forgets it.
   char* beginExtent(FileId file, int sizeClass, uint64_t offset, size_t capacity);
@@ -123,6 +127,7 @@ class RecordBatch {
 
   Txid txid_;
   std::vector<char> bytes_;
+  uint32_t recordCount_ = 0;
   size_t extentStart_ = 0;
 };
 

@@ -20,6 +20,9 @@ constexpr unsigned kMostReaders = 16;
 constexpr uint64_t kNoWaitNs = 2000;
 constexpr unsigned kQueueLength = 16;
 
+// Readers that work off a queue side by side. Applications want the other processors.
+unsigned mostTurns() { return std::max(1u, std::thread::hardware_concurrency() / 2); }
+
 // How long a reader looks for the next request before it sleeps, where that pays (SpinAdvice).
 constexpr uint64_t kSpinNs = 15000;
 
@@ -68,9 +71,11 @@ Session::~Session() = default;
 int Session::start(std::string* message) {
   if (const int error = mountFuse({options_.mountpoint, options_.source, options_.allowOther}, &device_, message)) return error;
   std::unique_lock<std::mutex> lock(mutex_);
-  startReader();
+  addTurn();
   while (!initialized_ && !ended_) changed_.wait(lock);
   if (ended_) return EIO;
+  lock.unlock();
+  widenReadAhead(options_.mountpoint);
   startHelpers();
   return 0;
 }
@@ -95,22 +100,48 @@ void Session::startReader() {
   readers_.emplace_back([this, fd] { readLoop(fd); });
 }
 
-bool Session::restUntilWanted() {
-  if (idleReaders_.load(std::memory_order_relaxed) == 0) return true;
+thread_local Session::Reader* Session::ownReader_ = nullptr;
+
+bool Session::awaitTurn(Reader* reader) {
+  // A surplus turn is given up as soon as somebody else waits for requests.
+  if (reader->hasTurn && (extraTurns_.load(std::memory_order_relaxed) == 0 || idleReaders_.load(std::memory_order_relaxed) == 0)) return true;
   std::unique_lock<std::mutex> lock(mutex_);
+  if (reader->hasTurn) {
+    if (extraTurns_ == 0) return !ended_;
+    extraTurns_--;
+    reader->hasTurn = false;
+  }
   restingReaders_++;
-  while (idleReaders_.load() > 0 && !ended_) readerWanted_.wait(lock);
+  while (freeTurns_ == 0 && !ended_) turnFree_.wait(lock);
   restingReaders_--;
-  return !ended_;
+  if (ended_) return false;
+  freeTurns_--;
+  reader->hasTurn = true;
+  return true;
 }
 
-void Session::wantReader() {
+// Called with mutex_ held.
+void Session::addTurn() {
+  freeTurns_++;
+  if (restingReaders_ >= freeTurns_) turnFree_.notify_one();
+  else if (readerCount_ < kMostReaders && !ended_) startReader();
+}
+
+void Session::handOver(Reader* reader) {
   std::lock_guard<std::mutex> guard(mutex_);
-  if (restingReaders_ > 0) readerWanted_.notify_one();
-  else if (initialized_ && readerCount_ < kMostReaders && !ended_) startReader();
+  reader->hasTurn = false;
+  addTurn();
 }
 
-ssize_t Session::nextRequest(Reader* reader, char* buffer, int* device, bool* waited) {
+void Session::addExtraTurn(unsigned most) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  // One that nobody has taken yet is enough.
+  if (freeTurns_ > 0 || extraTurns_ + 1 >= most) return;
+  extraTurns_++;
+  addTurn();
+}
+
+ssize_t Session::nextRequest(Reader* reader, char* buffer, int* device) {
   const uint64_t start = monotonicNs();
   if (wakefulness_.awake() && reader->advice.shouldSpin()) {
     if (reader->looking < 0) {
@@ -118,20 +149,20 @@ ssize_t Session::nextRequest(Reader* reader, char* buffer, int* device, bool* wa
       reader->looking = cloneDevice(O_NONBLOCK);
     }
     *device = reader->looking;
-    *waited = false;
+    reader->waited = false;
     do {
       const ssize_t length = read(reader->looking, buffer, kRequestBytes);
       if (length >= 0 || (errno != EAGAIN && errno != EBADF)) {
         reader->advice.spun(true);
         return length;
       }
-      *waited = true;
+      reader->waited = true;
     } while (monotonicNs() - start < kSpinNs);
     reader->advice.spun(false);
   }
   *device = reader->blocking;
   const ssize_t length = read(reader->blocking, buffer, kRequestBytes);
-  *waited = monotonicNs() - start >= kNoWaitNs;
+  reader->waited = monotonicNs() - start >= kNoWaitNs;
   return length;
 }
 
@@ -139,19 +170,20 @@ void Session::readLoop(int blocking) {
   ownUmask();
   RequestBuffer buffer;
   Reader reader{blocking};
+  ownReader_ = &reader;
+  const unsigned most = mostTurns();
   unsigned queued = 0;
-  while (restUntilWanted()) {
+  while (awaitTurn(&reader)) {
     if (buffer == nullptr) buffer.reset(new char[kRequestBytes]);
     idleReaders_.fetch_add(1);
     int device = blocking;
-    bool waited = false;
-    const ssize_t length = nextRequest(&reader, buffer.get(), &device, &waited);
+    const ssize_t length = nextRequest(&reader, buffer.get(), &device);
     idleReaders_.fetch_sub(1);
-    if (requestsRead_.fetch_add(1, std::memory_order_relaxed) % Wakefulness::kReportEvery == 0) wakefulness_.report(monotonicNs());
-    queued = waited ? 0 : queued + 1;
+    if (volume_->requestCount.fetch_add(1, std::memory_order_relaxed) % Wakefulness::kReportEvery == 0) wakefulness_.report(monotonicNs());
+    queued = reader.waited ? 0 : queued + 1;
     if (queued >= kQueueLength) {
       queued = 0;
-      mayBlock();
+      addExtraTurn(most);
     }
     if (length < 0) {
       if (errno == EINTR || errno == EAGAIN || errno == ENOENT) continue;
@@ -164,7 +196,7 @@ void Session::readLoop(int blocking) {
   std::lock_guard<std::mutex> guard(mutex_);
   ended_ = true;
   changed_.notify_all();
-  readerWanted_.notify_all();
+  turnFree_.notify_all();
 }
 
 void Session::dispatch(Request& request) {
@@ -245,8 +277,9 @@ void Session::handleInit(Request& request) {
   uint64_t wanted = 0;
   for (const Feature& feature : kFeatures) wanted |= feature.bit;
   if (!options_.writeback) wanted &= ~uint64_t{FUSE_WRITEBACK_CACHE};
-  // Backing ids can be registered by root alone; the tree below may itself be stacked, hence the depth.
-  if (geteuid() != 0) wanted &= ~abi::kPassthrough;
+  // The kernel allows passthrough on no connection with a writeback cache; backing ids can be registered by root alone. The
+  // tree below may itself be stacked, hence the depth.
+  if (geteuid() != 0 || options_.writeback) wanted &= ~abi::kPassthrough;
   features_ = offered & wanted;
   passthrough_ = (features_ & abi::kPassthrough) != 0;
   abi::InitOut out{};
@@ -302,8 +335,8 @@ void Session::reliefLoop() {
   while (!helpersStop_.load()) {
     const struct timespec pause = {0, pauseNs};
     nanosleep(&pause, nullptr);
-    const uint64_t read = requestsRead_.load(std::memory_order_relaxed);
-    if (read == last) mayBlock();
+    const uint64_t read = volume_->requestCount.load(std::memory_order_relaxed);
+    if (read == last && idleReaders_.load() == 0) addExtraTurn(kMostReaders);
     wakefulness_.look(read != last, monotonicNs());
     pauseNs = read == last ? std::min(pauseNs * 2, kQuietReliefNs) : kReliefNs;
     last = read;

@@ -4,10 +4,10 @@
 // transactions that wait for no barrier; the pusher asks the kernel for its dirty pages. The JavaScript thread calls
 // start, unmount, the replies of Snapshots, and reads state.
 //
-// Readers: one waits for requests at a time, so that the same warm thread answers one after the other (with several waiting
-// the kernel wakes them in turn, which was measured to take twice the processor time). Another reader takes over when the
-// one at work says that it may block (mayBlock), when requests queue up behind it, or when the relief thread finds it
-// stuck; the surplus rests again as soon as somebody waits.
+// Readers take turns: one at a time waits for requests, so that the same warm thread answers one after the other (with
+// several waiting the kernel wakes them in turn, which was measured to take twice the processor time). Before what may block
+// it hands its turn over (mayBlock), and rests afterwards until a turn is free. There is more than one turn only while
+// requests queue up, on machines with processors to spare, or when the relief thread found nobody reading.
 //
 // Invariants:
 // 1. A handle that can write is never passed through.
@@ -22,6 +22,7 @@
 
 #include "capture.h"
 #include "handles.h"
+#include "parked_writes.h"
 #include "request.h"
 #include "snapshots.h"
 #include "wakefulness.h"
@@ -97,16 +98,22 @@ class Session {
     int blocking;
     int looking = -1;
     SpinAdvice advice;
+    bool hasTurn = false;
+    // The last request was not there yet when this reader began to read.
+    bool waited = false;
   };
   void readLoop(int blocking);
   // A descriptor of the same connection, or -1.
   int cloneDevice(int flags);
-  // Waits for the next request and reads it from the descriptor *device. -1 with errno; *waited: it was not there yet.
-  ssize_t nextRequest(Reader* reader, char* buffer, int* device, bool* waited);
+  // Waits for the next request and reads it from the descriptor *device. -1 with errno.
+  ssize_t nextRequest(Reader* reader, char* buffer, int* device);
   void startReader();
-  // Rests until the readers that wait for requests are too few. false when the session has ended.
-  bool restUntilWanted();
-  void wantReader();
+  // Returns when the reader has a turn; gives a surplus one up. false when the session has ended.
+  bool awaitTurn(Reader* reader);
+  void addTurn();
+  void handOver(Reader* reader);
+  // Unless there are `most` turns already.
+  void addExtraTurn(unsigned most);
   void reliefLoop();
   void startHelpers();
   void handleInit(Request& request);
@@ -180,16 +187,6 @@ class Session {
 
   // ops_data.cc
   void handleRead(Request& request);
-  void handleWrite(Request& request);
-  void runWrite(Request& request);
-  // Waits until what the kernel has sent of the inode's bytes has acted.
-  void awaitWrites(Inode* inode);
-  int actWrite(const OpenFile& file, const fuse_write_in& in, const char* bytes);
-  // Clears setuid and setgid, as any change of a program's bytes does.
-  int dropPrivilegeBits(const OpenFile& file);
-  void answerWrite(const OpenFile& file, uint32_t size, ReplyTo to, int error);
-  // Lets the write wait for the log without a thread.
-  void parkWrite(Request& request, const std::shared_ptr<OpenFile>& file, const fuse_write_in& in, const char* bytes, Txid txid, Lsn target);
   void handleFsync(Request& request);
   // Syncs a descriptor of the backing tree, and the log up to `target`. 0 or an errno.
   int syncBoth(int fd, bool dataOnly, Lsn target);
@@ -197,6 +194,24 @@ class Session {
   void handleLseek(Request& request);
   void handleCopyFileRange(Request& request);
   ssize_t copyStep(const OpenFile& source, uint64_t sourceOffset, const OpenFile& target, uint64_t offset, uint64_t length, uint32_t flags);
+
+  // ops_write.cc
+  void handleWrite(Request& request);
+  void runWrite(Request& request);
+  bool kernelKeepsTimes(const OpenFile& file, const fuse_write_in& in) const;
+  int actNow(const OpenFile& file, const fuse_write_in& in, const char* bytes);
+  // The bytes alone: times are the caller's.
+  int actWrite(const OpenFile& file, const fuse_write_in& in, const char* bytes);
+  // Clears setuid and setgid, as any change of a program's bytes does.
+  int dropPrivilegeBits(const OpenFile& file);
+  void answerWrite(const OpenFile& file, uint32_t size, ReplyTo to, int error);
+  // Lets the write wait for the log. Under the inode's change lock.
+  void park(Request& request, std::shared_ptr<OpenFile> file, const fuse_write_in& in, const char* bytes, Txid txid);
+  // Acts on what waited for the log, as far as that is durable; called by the log.
+  void runParked(int failed);
+  void actParked(std::vector<ParkedWrite> writes, int failed);
+  // Waits until what the kernel has sent of the inode's bytes has acted.
+  void awaitWrites(Inode* inode);
 
   // ops_directories.cc
   void handleOpendir(Request& request);
@@ -216,7 +231,8 @@ class Session {
   // Shared by operations.
   // Called before what may sleep: somebody else answers the kernel meanwhile.
   void mayBlock() {
-    if (idleReaders_.load(std::memory_order_relaxed) == 0) wantReader();
+    Reader* reader = ownReader_;
+    if (reader != nullptr && reader->hasTurn && idleReaders_.load(std::memory_order_relaxed) == 0) handOver(reader);
   }
   Actor actorOf(const fuse_in_header& header);
   Inode* inodeOf(const Request& request) { return volume_->inodes->byNode(request.node()); }
@@ -242,6 +258,7 @@ class Session {
   Snapshots snapshots_;
   Wakefulness wakefulness_;
   HandleTable<OpenFile> files_;
+  ParkedWrites parked_;
   HandleTable<OpenDirectory> directories_;
   OperationStatistics statistics_[kOperations];
 
@@ -253,7 +270,7 @@ class Session {
   // WRITE requests that a reader is at (parked ones are counted by their inode).
   std::atomic<uint32_t> writesInHand_{0};
 
-  // Guards threads, readerCount_, devices_, ended_, stopping_.
+  // Guards threads, readerCount_, devices_, ended_, stopping_, resting readers and free turns.
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::thread> readers_;
@@ -263,13 +280,17 @@ class Session {
   bool ended_ = false;
   bool stopping_ = false;
   unsigned restingReaders_ = 0;
-  std::condition_variable readerWanted_;
+  unsigned freeTurns_ = 0;
+  std::condition_variable turnFree_;
+  // Turns beyond the first. Changed with mutex_ held.
+  std::atomic<unsigned> extraTurns_{0};
+  // Readers inside nextRequest.
   std::atomic<unsigned> idleReaders_{0};
+  static thread_local Reader* ownReader_;
   std::thread timer_;
   std::thread pusher_;
   std::thread relief_;
   std::atomic<bool> helpersStop_{false};
-  std::atomic<uint64_t> requestsRead_{0};
 
   // Guards the numbers of pushes.
   std::mutex pushMutex_;

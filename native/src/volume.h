@@ -4,6 +4,7 @@
 // inode table → descriptors; the log's sync mutex is held together with none of them.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,6 +36,8 @@ class Volume {
   std::unique_ptr<Inodes> inodes;
   LogRecovery recovery;
   bool strict = true;
+  // Requests that mounts have read: work that can wait, waits until they pause.
+  std::atomic<uint64_t> requestCount{0};
 
   // true when a name in a directory gets no history.
   bool isExcluded(Inode* directory, std::string_view name);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { IndexService } from '../../engine/index-service.js';
+import type { LogState } from '../../engine/native.js';
 import { IndexStore } from '../../engine/index-store.js';
 import { recordType } from '../../engine/log-format.js';
 import { makeFileId } from '../../engine/ids.js';
@@ -31,7 +32,7 @@ function bench(t: Test): Bench {
   for (let index = 0; index < recordCount; index++) append(writer, index);
   const said: string[] = [];
   const open = async (): Promise<IndexService> => {
-    const service = new IndexService({ files, logEnd: () => writer.end, isNew: false, setThreadIdle: () => undefined, say: (line) => { said.push(line); }, onMoved: () => {} });
+    const service = new IndexService({ files, logState: () => ({ end: BigInt(writer.end) as LogState['end'], recordCount: writer.recordCount, requestCount: 0, durable: BigInt(writer.end) as LogState['end'], ended: 0n as LogState['ended'], endedTimeNs: 0n }), isNew: false, setThreadIdle: () => undefined, say: (line) => { said.push(line); }, onMoved: () => {} });
     await service.caughtUp();
     return service;
   };

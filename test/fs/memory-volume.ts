@@ -213,7 +213,7 @@ export class MemoryVolume implements SnapshotHistory, SnapshotNative {
 
   logState(): LogState {
     const ended = this.#lastTxid as Txid;
-    return { end: 0n as Lsn, durable: 0n as Lsn, ended, endedTimeNs: this.snapshots.get(ended)?.timeNs ?? 0n };
+    return { end: 0n as Lsn, recordCount: 0, requestCount: 0, durable: 0n as Lsn, ended, endedTimeNs: this.snapshots.get(ended)?.timeNs ?? 0n };
   }
 
   access(file: FileId, _path: Buffer | null, caller: Caller, mask: number): number {

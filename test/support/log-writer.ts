@@ -16,6 +16,7 @@ export class LogWriter {
   #number = 0;
   #base = 0;
   #end = 0;
+  #recordCount = 0;
   readonly #bases: number[] = [];
 
   /** `segmentBytes`: a segment that has reached this length is followed by a new one. */
@@ -30,9 +31,14 @@ export class LogWriter {
     return this.#end;
   }
 
+  get recordCount(): number {
+    return this.#recordCount;
+  }
+
   append(header: RecordHeader, body: Buffer = Buffer.alloc(0)): number {
     if (this.#fd < 0 || this.#end - this.#base >= this.#segmentBytes) this.#begin(Number(header.txid));
     const position = this.#end;
+    this.#recordCount++;
     this.#write(encodeRecord(header, body));
     return position;
   }

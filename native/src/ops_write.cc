@@ -1,0 +1,168 @@
+// write: capture, then act; overwrites that have to wait for the log are parked and act in batches.
+#include "failpoint.h"
+#include "session.h"
+
+namespace tidemark {
+namespace {
+
+// Writes up to this go on on the same thread, unless they have to wait for the log.
+constexpr uint32_t kSmallWrite = 64 << 10;
+
+int writeFully(int fd, const char* bytes, size_t length, uint64_t offset) {
+  while (length > 0) {
+    const ssize_t count = pwrite(fd, bytes, length, static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno;
+    bytes += count;
+    length -= static_cast<size_t>(count);
+    offset += static_cast<uint64_t>(count);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int Session::dropPrivilegeBits(const OpenFile& file) {
+  struct stat st;
+  const int fd = file.fd.get();
+  if (fstat(fd, &st) != 0) return errno;
+  mode_t mode = st.st_mode & ~static_cast<mode_t>(S_ISUID);
+  if ((mode & S_IXGRP) != 0) mode &= ~static_cast<mode_t>(S_ISGID);
+  if (mode == st.st_mode) return 0;
+  if (fchmod(fd, mode & 07777) != 0) return errno;
+  invalidateAttributes(file.inode.get());
+  return 0;
+}
+
+bool Session::kernelKeepsTimes(const OpenFile& file, const fuse_write_in& in) const {
+  // Direct writes through a cached handle too; those of handles that bypass the cache are ours to stamp.
+  return options_.writeback && (file.cached || (in.write_flags & FUSE_WRITE_CACHE) != 0);
+}
+
+int Session::actWrite(const OpenFile& file, const fuse_write_in& in, const char* bytes) {
+  if (const int error = writeFully(file.fd.get(), bytes, in.size, in.offset)) return error;
+  if ((in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0) {
+    if (const int error = dropPrivilegeBits(file)) return error;
+  }
+  failpoint("after-act");
+  return 0;
+}
+
+void Session::answerWrite(const OpenFile& file, uint32_t size, ReplyTo to, int error) {
+  if (!options_.writeback) barrier(file.actor, Reason::kWrite);
+  if (error != 0) to.error(error);
+  else to.value(fuse_write_out{size, 0});
+}
+
+void Session::actParked(std::vector<ParkedWrite> writes, int failed) {
+  Inode* inode = writes.front().file->inode.get();
+  std::vector<int> errors(writes.size(), failed);
+  {
+    // Without the change lock, so that captures go on: whatever else touches these blocks, the size or the times of the inode
+    // waits until nothing is pending (ChangeLock::awaitQuiet), or parks behind these. The log runs one callback at a time.
+    for (size_t first = 0; first < writes.size() && failed == 0;) {
+      const bool keeps = kernelKeepsTimes(*writes[first].file, writes[first].in);
+      const KernelTimes times(writes[first].file->fd.get(), keeps);
+      for (; first < writes.size() && kernelKeepsTimes(*writes[first].file, writes[first].in) == keeps; first++)
+        errors[first] = actWrite(*writes[first].file, writes[first].in, writes[first].bytes);
+    }
+    ChangeLock lock(volume_->inodes.get(), inode);
+    inode->file->pendingActs -= static_cast<uint32_t>(writes.size());
+    lock.acted(inode);
+  }
+  for (size_t i = 0; i < writes.size(); i++) {
+    volume_->transactions->finish(writes[i].txid);
+    answerWrite(*writes[i].file, writes[i].in.size, writes[i].to, errors[i]);
+  }
+}
+
+void Session::runParked(int failed) {
+  Lsn next = 0;
+  for (;;) {
+    std::vector<ParkedWrite> writes = parked_.take(volume_->log.durable(), failed != 0, &next);
+    if (writes.empty()) break;
+    actParked(std::move(writes), failed);
+  }
+  if (next != 0) volume_->log.whenDurable(next, [this](int error) { runParked(error); });
+}
+
+void Session::handleWrite(Request& request) {
+  writesInHand_++;
+  runWrite(request);
+  writesInHand_--;
+}
+
+void Session::awaitWrites(Inode* inode) {
+  // Bounded, because other files' writes are counted too.
+  for (int poll = 0; poll < 200 && writesInHand_.load() > 0; poll++) usleep(500);
+  ChangeLock lock(volume_->inodes.get(), inode);
+  lock.awaitQuiet();
+}
+
+void Session::park(Request& request, std::shared_ptr<OpenFile> file, const fuse_write_in& in, const char* bytes, Txid txid) {
+  ParkedWrite write;
+  if (in.size <= kSmallWrite) {
+    write.buffer.reset(new char[in.size]);
+    memcpy(write.buffer.get(), bytes, in.size);
+    write.bytes = write.buffer.get();
+  } else {
+    write.buffer = request.takeBuffer();
+    write.bytes = bytes;
+  }
+  write.in = in;
+  write.to = request.to();
+  write.txid = txid;
+  FileState& state = *file->inode->file;
+  write.target = state.savedLsn;
+  state.pendingActs++;
+  state.pendingTxid = txid;
+  write.file = std::move(file);
+  parked_.add(std::move(write));
+}
+
+void Session::runWrite(Request& request) {
+  const auto* head = request.body<fuse_write_in>();
+  const char* bytes = head == nullptr ? nullptr : request.bytes(sizeof *head, head->size);
+  const auto file = bytes == nullptr ? nullptr : files_.get(head->fh);
+  if (file == nullptr || !file->writable) return request.error(EBADF);
+  const fuse_write_in in = *head;
+  Inode* inode = file->inode.get();
+  int error = 0;
+  bool parks = false;
+  if (in.size > kSmallWrite) mayBlock();
+  if (isCaptured(inode)) {
+    file->written = true;
+    ChangeLock lock(volume_->inodes.get(), inode);
+    Change change(volume_, file->actor, &lock, Change::Joins::kParkedWrites);
+    error = change.prepareFile(inode, file->fd.get());
+    if (error == 0) error = change.saveRange(inode, file->fd.get(), in.offset, in.offset + in.size, bytes);
+    if (error == 0) error = change.commit();
+    const FileState& state = *inode->file;
+    const bool overwrites = state.saved.touches(in.offset / kBlock, (in.offset + in.size + kBlock - 1) / kBlock);
+    const bool mustWait = volume_->strict && overwrites && state.savedLsn > volume_->log.durable();
+    // Behind a parked write this one has to queue, durable or not.
+    parks = error == 0 && (state.pendingActs > 0 || mustWait);
+    if (parks) park(request, file, in, bytes, change.handOver());
+    else if (error == 0) error = actNow(*file, in, bytes);
+  } else {
+    error = actNow(*file, in, bytes);
+  }
+  if (!parks) return answerWrite(*file, in.size, request.to(), error);
+  Lsn target;
+  if (parked_.schedule(&target)) {
+    // This thread may be the one to sync the log, and then to act for all who park meanwhile.
+    mayBlock();
+    volume_->log.whenDurable(target, [this](int failed) { runParked(failed); });
+  }
+  if (parked_.isFull()) {
+    mayBlock();
+    parked_.awaitRoom();
+  }
+}
+
+int Session::actNow(const OpenFile& file, const fuse_write_in& in, const char* bytes) {
+  const KernelTimes times(file.fd.get(), kernelKeepsTimes(file, in));
+  return actWrite(file, in, bytes);
+}
+
+}  // namespace tidemark
