@@ -32,14 +32,19 @@ const stepsBeforeSeek = 8;
 export function planPieces(index: IndexStore, file: FileId, snapshot: number, size: number): BigUint64Array {
   const pieces = new PieceList();
   if (size === 0) return pieces.packed();
-  const newest = index.get(fileKey(table.dataLast, file));
-  if (newest === undefined || readNumberBE(newest, 0) <= snapshot) {
+  if (!isDataChanged(index, file, snapshot)) {
     pieces.add(0, size, PieceKind.File, 0);
     return pieces.packed();
   }
   const preImages = sizeClassBytes.map((_, sizeClass) => gather(index, file, sizeClass, snapshot, size));
   new Cover(preImages, pieces).cover(0, size, sizeClassBytes.length - 1, undefined);
   return pieces.packed();
+}
+
+/** true when a pre-image of the file's bytes was stored after the snapshot. */
+export function isDataChanged(index: IndexStore, file: FileId, snapshot: number): boolean {
+  const newest = index.get(fileKey(table.dataLast, file));
+  return newest !== undefined && readNumberBE(newest, 0) > snapshot;
 }
 
 /** For each block of a size class, the earliest pre-image after the snapshot; in order of blocks. */

@@ -7,7 +7,7 @@
  *    live tree *before* that wait: a change logs its pre-image before it acts, so a live value that is already new is
  *    always found with its pre-image in the index.
  */
-import type { Attributes, Change, Difference, FileId, LogQuery, Lsn, Pin, Plan, ResolvedEntry, Transaction, Txid, VerifyReport, VolumeStatus } from './types.js';
+import type { Attributes, Change, Difference, FileId, ListedEntry, LogQuery, Lsn, Pin, Plan, ResolvedEntry, Transaction, Txid, VerifyReport, VolumeStatus } from './types.js';
 
 export interface History {
   readonly rootId: FileId;
@@ -19,8 +19,8 @@ export interface History {
 
   /** The entry of a directory as of a snapshot; undefined when the name did not exist then. */
   lookup(snapshot: Txid, directory: FileId, name: Buffer): Promise<ResolvedEntry | undefined>;
-  /** All entries, without "." and "..", with packed attributes (FORMAT, 80 bytes). */
-  list(snapshot: Txid, directory: FileId): Promise<(ResolvedEntry & { readonly attributes: Buffer })[]>;
+  /** All entries, without "." and "..". */
+  list(snapshot: Txid, directory: FileId): Promise<ListedEntry[]>;
   /** Packed attributes as of a snapshot. Throws ENOENT-coded errors for files that are gone for good. */
   attributes(snapshot: Txid, file: FileId): Promise<Buffer>;
   readLink(file: FileId): Promise<Buffer>;

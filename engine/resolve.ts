@@ -8,18 +8,19 @@
  *    change logs its pre-image before it acts.
  * 3. The store itself is in no directory.
  */
-import { attributesBytes, directoryType } from './attributes.js';
+import { attributesBytes, directoryType, regularType } from './attributes.js';
 import { VolumeError, codeOf } from './errors.js';
 import { fileKey, filePrefix, fileTxidKey, nameInKey, namedKey, table, txidAtEnd } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
+import { lsn } from './ids.js';
 import { nameUndo, nameUndos } from './name-history.js';
 import type { NativeVolume } from './native.js';
 import { splitPath } from './path-bytes.js';
+import { isDataChanged } from './pieces.js';
 import type { Paths } from './paths.js';
 import { storeName } from './store-files.js';
-import type { DirectoryEntry, FileId, ResolvedEntry } from './types.js';
+import type { DirectoryEntry, FileId, ListedEntry, ResolvedEntry } from './types.js';
 
-export type ListedEntry = ResolvedEntry & { readonly attributes: Buffer };
 type Xattr = { name: Buffer; value: Buffer };
 
 const storeNameBytes = Buffer.from(storeName);
@@ -68,16 +69,17 @@ export class Resolver {
   async list(snapshot: number, directory: FileId): Promise<ListedEntry[]> {
     const entries = await this.#names(snapshot, directory);
     const hint = this.#paths.hint(directory);
-    const live = new Map<FileId, Buffer | undefined>();
+    const gone = new Map<FileId, Buffer | undefined>();
     for (const entry of entries) {
-      if (!live.has(entry.file) && this.#attributesUndo(entry.file, snapshot) === undefined) {
-        live.set(entry.file, ifThere(() => this.#native.stat(entry.file, hint === null ? null : childPath(hint, entry.name))));
+      if (entry.attributes === undefined && this.#attributesUndo(entry.file, snapshot) === undefined) {
+        gone.set(entry.file, ifThere(() => this.#native.stat(entry.file, hint === null ? null : childPath(hint, entry.name))));
       }
     }
-    await this.#caughtUp();
-    return entries.map((entry) => ({
-      ...entry, attributes: this.#attributesUndo(entry.file, snapshot) ?? live.get(entry.file) ?? lostAttributes(entry.type),
-    }));
+    const readUpTo = lsn(await this.#caughtUp());
+    return entries.map(({ name, file, type, attributes }) => {
+      const known = { name, file, type, attributes: this.#attributesUndo(file, snapshot) ?? attributes ?? gone.get(file) ?? lostAttributes(type) };
+      return type === regularType && !isDataChanged(this.#index, file, snapshot) ? { ...known, unchangedAt: readUpTo } : known;
+    });
   }
 
   /** Throws VolumeError ENOENT for a file that is gone for good. */
@@ -113,10 +115,11 @@ export class Resolver {
     return this.#index.get(fileTxidKey(table.attributes, file, txid));
   }
 
-  async #names(snapshot: number, directory: FileId): Promise<ResolvedEntry[]> {
+  /** With the attributes of now for what stands there now. */
+  async #names(snapshot: number, directory: FileId): Promise<(ResolvedEntry & { readonly attributes?: Buffer })[]> {
     const live: DirectoryEntry[] = ifThere(() => this.#native.readDirectory(directory, this.#paths.hint(directory))) ?? [];
     await this.#caughtUp();
-    const entries = new Map<string, ResolvedEntry>();
+    const entries = new Map<string, ResolvedEntry & { readonly attributes?: Buffer }>();
     for (const entry of live) {
       if (!this.#isStore(directory, entry.name)) entries.set(entry.name.toString('latin1'), entry);
     }

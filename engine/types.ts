@@ -41,6 +41,14 @@ export interface ResolvedEntry {
   readonly type: number;
 }
 
+/** An entry of a directory as of a snapshot, with what was found out on the way. */
+export interface ListedEntry extends ResolvedEntry {
+  /** Packed attributes (FORMAT, 80 bytes). */
+  readonly attributes: Buffer;
+  /** Of a regular file whose bytes of then are all still its own: the log position as of which that is known. */
+  readonly unchangedAt?: Lsn;
+}
+
 /** What happened to a file in a transaction. */
 export type ChangeKind =
   | 'create' | 'write' | 'truncate' | 'attributes' | 'xattr' | 'rename' | 'link' | 'delete' | 'mkdir' | 'rmdir' | 'symlink' | 'mknod' | 'external';

@@ -26,12 +26,11 @@ import { Pins } from './pins.js';
 import { PlanReader } from './plan-reader.js';
 import type { History } from './ports.js';
 import { Resolver } from './resolve.js';
-import type { ListedEntry } from './resolve.js';
 import type { StoreFiles } from './store-files.js';
 import { Times } from './times.js';
 import type { SnapshotName } from './times.js';
 import { Transactions } from './transactions.js';
-import type { Attributes, Change, Difference, FileId, LogQuery, Lsn, Pin, Plan, ResolvedEntry, Transaction, Txid, VerifyReport, VolumeStatus } from './types.js';
+import type { Attributes, Change, Difference, FileId, ListedEntry, LogQuery, Lsn, Pin, Plan, ResolvedEntry, Transaction, Txid, VerifyReport, VolumeStatus } from './types.js';
 import { verifyVolume } from './verify.js';
 
 export interface VolumeOpenOptions extends StoreOpenOptions {

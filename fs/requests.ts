@@ -162,9 +162,10 @@ export class SnapshotRequests {
     const timeout = this.#guard.childTimeoutMs(node);
     const timeoutMs = typeof timeout === 'number' ? timeout : await timeout;
     const listed: ListedNode[] = [];
-    for (const { name, file, attributes } of entries) {
+    for (const { name, file, attributes, unchangedAt } of entries) {
       if (this.#hides(node, name)) continue;
-      listed.push({ node: this.#table.entry(node, name, file, sizeOf(attributes)).number, ino: inodeNumber(node.snapshot, file), attributes, timeoutMs, name });
+      const listing = { node: this.#table.entry(node, name, file, sizeOf(attributes)).number, ino: inodeNumber(node.snapshot, file), attributes, timeoutMs, name };
+      listed.push(unchangedAt === undefined ? listing : { ...listing, live: { file, plannedAt: unchangedAt } });
     }
     return listed;
   }

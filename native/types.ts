@@ -65,6 +65,8 @@ export interface DirectoryEntry {
   readonly file: FileId;
   /** mode & S_IFMT */
   readonly type: number;
+  /** 80 bytes as in FORMAT. */
+  readonly attributes: Buffer;
 }
 
 /** One piece of a file as of a snapshot; pieces stand in order, without gaps, and cover [0, size). */
@@ -105,6 +107,8 @@ export interface NodeReply {
 
 export interface ListedNode extends NodeReply {
   readonly name: Buffer;
+  /** A regular file whose bytes of then are all still its own, as of this log position: root's opens are then answered without asking. */
+  readonly live?: { readonly file: FileId; readonly plannedAt: Lsn };
 }
 
 /** A request below .snapshots that needs a decision. Each must be answered once by the reply of its kind, or by replyError. */

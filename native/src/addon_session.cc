@@ -205,6 +205,8 @@ Napi::Value SessionWrap::replyListing(const Napi::CallbackInfo& info) {
       session_->snapshots().replyError(id, EIO);
       return info.Env().Undefined();
     }
+    const Napi::Value live = object.Get("live");
+    if (live.IsObject()) entries[i].live = {toFileId(live.As<Napi::Object>().Get("file")), entries[i].attributes.size, toU64(live.As<Napi::Object>().Get("plannedAt"))};
   }
   session_->snapshots().replyListing(id, std::move(entries));
   return info.Env().Undefined();

@@ -21,7 +21,7 @@ export class MemoryReader {
   }
 
   readDirectory(file: FileId): DirectoryEntry[] {
-    return [...this.tree.get(file).names].map(([name, child]) => ({ name: Buffer.from(name), file: child, type: this.tree.type(this.tree.get(child)) }));
+    return [...this.tree.get(file).names].map(([name, child]) => ({ name: Buffer.from(name), file: child, type: this.tree.type(this.tree.get(child)), attributes: this.stat(child) }));
   }
 
   readLink(file: FileId): Buffer {
