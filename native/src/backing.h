@@ -79,6 +79,8 @@ class Backing {
 
   // "/proc/self/fd/N" for calls that take only paths.
   static std::string procPath(int fd);
+  // chmod of an O_PATH descriptor (not of a symlink). 0 or an errno.
+  static int changeMode(int fd, mode_t mode);
 
  private:
   int learnHandles();

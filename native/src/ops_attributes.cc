@@ -167,7 +167,7 @@ bool isBareChown(uint32_t valid) {
 
 }  // namespace
 
-int Session::changeAttributes(Inode* inode, const std::string& path, int fd, int sizeFd, const fuse_setattr_in& in) {
+int Session::changeAttributes(int fd, int sizeFd, const fuse_setattr_in& in) {
   const uint32_t valid = in.valid;
   if ((valid & FATTR_SIZE) != 0) {
     const KernelTimes times(sizeFd, options_.writeback && (valid & FATTR_MTIME) == 0);
@@ -178,20 +178,22 @@ int Session::changeAttributes(Inode* inode, const std::string& path, int fd, int
     const gid_t gid = (valid & FATTR_GID) != 0 ? in.gid : static_cast<gid_t>(-1);
     if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) != 0) return errno;
   }
-  if ((valid & FATTR_MODE) != 0 && chmod(path.c_str(), in.mode & 07777) != 0) return errno;
+  if ((valid & FATTR_MODE) != 0) {
+    if (const int error = Backing::changeMode(fd, in.mode & 07777)) return error;
+  }
   if ((valid & FATTR_KILL_SUIDGID) != 0 && (valid & FATTR_MODE) == 0) {
     struct stat st;
     if (fstatat(fd, "", &st, AT_EMPTY_PATH) != 0) return errno;
     mode_t mode = st.st_mode & ~S_ISUID;
     if ((mode & S_IXGRP) != 0) mode &= ~S_ISGID;
-    if (S_ISREG(st.st_mode) && mode != st.st_mode && chmod(path.c_str(), mode & 07777) != 0) return errno;
+    if (S_ISREG(st.st_mode) && mode != st.st_mode) {
+      if (const int error = Backing::changeMode(fd, mode & 07777)) return error;
+    }
   }
   if ((valid & (FATTR_ATIME | FATTR_MTIME)) != 0) {
     const struct timespec times[2] = {timeOf(valid, FATTR_ATIME, FATTR_ATIME_NOW, in.atime, in.atimensec),
                                       timeOf(valid, FATTR_MTIME, FATTR_MTIME_NOW, in.mtime, in.mtimensec)};
-    // Through /proc for everything but symlinks, which a path would follow.
-    const int done = S_ISLNK(inode->type) ? utimensat(fd, "", times, AT_EMPTY_PATH) : utimensat(AT_FDCWD, path.c_str(), times, 0);
-    if (done != 0) return errno;
+    if (utimensat(fd, "", times, AT_EMPTY_PATH) != 0) return errno;
   }
   return 0;
 }
@@ -228,9 +230,9 @@ int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& 
         if (const int error = change.awaitDurable(change.position())) return error;
       }
     }
-    return changeAttributes(inode, lease.path(), lease.fd(), sizeFd, in);
+    return changeAttributes(lease.fd(), sizeFd, in);
   }
-  return changeAttributes(inode, lease.path(), lease.fd(), sizeFd, in);
+  return changeAttributes(lease.fd(), sizeFd, in);
 }
 
 void Session::handleSetattr(Request& request) {
@@ -342,7 +344,7 @@ int Session::changeXattr(Inode* inode, const Actor& actor, const char* name, con
   if (done != 0) return errno;
   struct stat st;
   if (killSgid && fstatat(lease.fd(), "", &st, AT_EMPTY_PATH) == 0 && (st.st_mode & S_ISGID) != 0) {
-    if (chmod(path.c_str(), st.st_mode & 07777 & ~static_cast<mode_t>(S_ISGID)) != 0) return errno;
+    if (const int error = Backing::changeMode(lease.fd(), st.st_mode & 07777 & ~static_cast<mode_t>(S_ISGID))) return error;
   }
   return 0;
 }

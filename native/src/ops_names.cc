@@ -61,7 +61,8 @@ int Session::makeNode(const fuse_in_header& header, const char* name, const NewN
       if (history) change.takeBackName(directory, name, {});
       return error;
     }
-    if (const int error = volume_->backing.identify(lease.fd(), name, &st, &id)) return error;
+    const int error = fd->valid() ? volume_->backing.identify(fd->get(), &st, &id) : volume_->backing.identify(lease.fd(), name, &st, &id);
+    if (error != 0) return error;
     failpoint("after-act");
     Inode* made = fillEntry(directory, name, st, id, entry);
     if (history) {

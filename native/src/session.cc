@@ -154,7 +154,7 @@ ssize_t Session::nextRequest(Reader* reader, char* buffer, int* device) {
       const ssize_t length = read(reader->looking, buffer, kRequestBytes);
       if (length >= 0 || (errno != EAGAIN && errno != EBADF)) {
         reader->advice.spun(true);
-        return length;
+        return length >= 0 ? length : -errno;
       }
       reader->waited = true;
     } while (monotonicNs() - start < kSpinNs);
@@ -162,8 +162,9 @@ ssize_t Session::nextRequest(Reader* reader, char* buffer, int* device) {
   }
   *device = reader->blocking;
   const ssize_t length = read(reader->blocking, buffer, kRequestBytes);
+  const int error = errno;
   reader->waited = monotonicNs() - start >= kNoWaitNs;
-  return length;
+  return length >= 0 ? length : -error;
 }
 
 void Session::readLoop(int blocking) {
@@ -186,7 +187,7 @@ void Session::readLoop(int blocking) {
       addExtraTurn(most);
     }
     if (length < 0) {
-      if (errno == EINTR || errno == EAGAIN || errno == ENOENT) continue;
+      if (length == -EINTR || length == -EAGAIN || length == -ENOENT) continue;
       break;
     }
     if (static_cast<size_t>(length) < sizeof(fuse_in_header)) continue;

@@ -105,7 +105,7 @@ class Session {
   void readLoop(int blocking);
   // A descriptor of the same connection, or -1.
   int cloneDevice(int flags);
-  // Waits for the next request and reads it from the descriptor *device. -1 with errno.
+  // Waits for the next request and reads it from the descriptor *device. Its length, or -errno.
   ssize_t nextRequest(Reader* reader, char* buffer, int* device);
   void startReader();
   // Returns when the reader has a turn; gives a surplus one up. false when the session has ended.
@@ -131,7 +131,7 @@ class Session {
   void handleSetattr(Request& request);
   int applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& actor);
   int changeSize(Inode* inode, int fd, uint64_t size, Change* change);
-  int changeAttributes(Inode* inode, const std::string& path, int fd, int sizeFd, const fuse_setattr_in& in);
+  int changeAttributes(int fd, int sizeFd, const fuse_setattr_in& in);
   void handleReadlink(Request& request);
   void handleStatfs(Request& request);
   // true when the inode has no xattrs at all, which is then remembered.
