@@ -8,7 +8,7 @@
  *    change logs its pre-image before it acts.
  * 3. The store itself is in no directory.
  */
-import { attributesBytes, directoryType, regularType } from './attributes.js';
+import { attributesBytes, decodeAttributes, directoryType, regularType } from './attributes.js';
 import { VolumeError, codeOf } from './errors.js';
 import { fileKey, filePrefix, fileTxidKey, nameInKey, namedKey, table, txidAtEnd } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
@@ -16,12 +16,15 @@ import { lsn } from './ids.js';
 import { nameUndo, nameUndos } from './name-history.js';
 import type { NativeVolume } from './native.js';
 import { splitPath } from './path-bytes.js';
-import { isDataChanged } from './pieces.js';
+import { isDataChanged, planPieces } from './pieces.js';
 import type { Paths } from './paths.js';
 import { storeName } from './store-files.js';
 import type { DirectoryEntry, FileId, ListedEntry, ResolvedEntry } from './types.js';
 
 type Xattr = { name: Buffer; value: Buffer };
+
+/** Files up to this are planned when they are listed, bytes. */
+const smallFileBytes = 65_536n;
 
 const storeNameBytes = Buffer.from(storeName);
 
@@ -75,10 +78,14 @@ export class Resolver {
         gone.set(entry.file, ifThere(() => this.#native.stat(entry.file, hint === null ? null : childPath(hint, entry.name))));
       }
     }
-    const readUpTo = lsn(await this.#caughtUp());
-    return entries.map(({ name, file, type, attributes }) => {
-      const known = { name, file, type, attributes: this.#attributesUndo(file, snapshot) ?? attributes ?? gone.get(file) ?? lostAttributes(type) };
-      return type === regularType && !isDataChanged(this.#index, file, snapshot) ? { ...known, unchangedAt: readUpTo } : known;
+    const plannedAt = lsn(await this.#caughtUp());
+    return entries.map(({ name, file, type, attributes: live }) => {
+      const attributes = this.#attributesUndo(file, snapshot) ?? live ?? gone.get(file) ?? lostAttributes(type);
+      const listed = { name, file, type, attributes };
+      if (type !== regularType) return listed;
+      if (!isDataChanged(this.#index, file, snapshot)) return { ...listed, plan: { file, plannedAt } };
+      const { size } = decodeAttributes(attributes);
+      return size > smallFileBytes ? listed : { ...listed, plan: { file, plannedAt, pieces: planPieces(this.#index, file, snapshot, Number(size)) } };
     });
   }
 

@@ -45,8 +45,8 @@ export interface ResolvedEntry {
 export interface ListedEntry extends ResolvedEntry {
   /** Packed attributes (FORMAT, 80 bytes). */
   readonly attributes: Buffer;
-  /** Of a regular file whose bytes of then are all still its own: the log position as of which that is known. */
-  readonly unchangedAt?: Lsn;
+  /** Of a regular file, where that was quickly found out: where its bytes lie. No pieces: they are all still its own. */
+  readonly plan?: { readonly file: FileId; readonly plannedAt: Lsn; readonly pieces?: BigUint64Array };
 }
 
 /** What happened to a file in a transaction. */

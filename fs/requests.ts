@@ -162,10 +162,10 @@ export class SnapshotRequests {
     const timeout = this.#guard.childTimeoutMs(node);
     const timeoutMs = typeof timeout === 'number' ? timeout : await timeout;
     const listed: ListedNode[] = [];
-    for (const { name, file, attributes, unchangedAt } of entries) {
+    for (const { name, file, attributes, plan } of entries) {
       if (this.#hides(node, name)) continue;
       const listing = { node: this.#table.entry(node, name, file, sizeOf(attributes)).number, ino: inodeNumber(node.snapshot, file), attributes, timeoutMs, name };
-      listed.push(unchangedAt === undefined ? listing : { ...listing, live: { file, plannedAt: unchangedAt } });
+      listed.push(plan === undefined ? listing : { ...listing, plan });
     }
     return listed;
   }

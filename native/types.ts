@@ -107,8 +107,8 @@ export interface NodeReply {
 
 export interface ListedNode extends NodeReply {
   readonly name: Buffer;
-  /** A regular file whose bytes of then are all still its own, as of this log position: root's opens are then answered without asking. */
-  readonly live?: { readonly file: FileId; readonly plannedAt: Lsn };
+  /** Of a regular file: root's opens are then answered without asking. No pieces: the bytes of then are all still its own. */
+  readonly plan?: Pick<Plan, 'file' | 'plannedAt'> & Partial<Pick<Plan, 'pieces'>>;
 }
 
 /** A request below .snapshots that needs a decision. Each must be answered once by the reply of its kind, or by replyError. */

@@ -37,6 +37,23 @@ bool toNode(const Napi::Object& from, SnapshotNode* node) {
   return true;
 }
 
+bool toPieces(const Napi::Value& value, std::vector<Piece>* pieces) {
+  if (!value.IsTypedArray()) return false;
+  const auto numbers = value.As<Napi::BigUint64Array>();
+  if (numbers.ElementLength() % 4 != 0) return false;
+  const uint64_t* at = numbers.Data();
+  for (size_t i = 0; i < numbers.ElementLength(); i += 4) pieces->push_back({at[i], at[i + 1], at[i + 2], at[i + 3]});
+  return true;
+}
+
+void toListedPlan(const Napi::Value& value, SnapshotEntry* entry) {
+  if (!value.IsObject()) return;
+  const auto object = value.As<Napi::Object>();
+  entry->plan = {toFileId(object.Get("file")), entry->attributes.size, toU64(object.Get("plannedAt")), nullptr};
+  auto pieces = std::make_shared<std::vector<Piece>>();
+  if (toPieces(object.Get("pieces"), pieces.get())) entry->plan.pieces = std::move(pieces);
+}
+
 }  // namespace
 
 Napi::FunctionReference SessionWrap::constructor_;
@@ -44,15 +61,10 @@ Napi::FunctionReference SessionWrap::constructor_;
 bool toPlan(const Napi::Value& value, Plan* plan, std::string* hint, bool* hasHint) {
   if (!value.IsObject()) return false;
   const auto object = value.As<Napi::Object>();
-  const Napi::Value pieces = object.Get("pieces");
-  if (!pieces.IsTypedArray()) return false;
-  const auto numbers = pieces.As<Napi::BigUint64Array>();
-  if (numbers.ElementLength() % 4 != 0) return false;
+  if (!toPieces(object.Get("pieces"), &plan->pieces)) return false;
   plan->file = toFileId(object.Get("file"));
   plan->size = toU64(object.Get("size"));
   plan->plannedAt = toU64(object.Get("plannedAt"));
-  const uint64_t* at = numbers.Data();
-  for (size_t i = 0; i < numbers.ElementLength(); i += 4) plan->pieces.push_back({at[i], at[i + 1], at[i + 2], at[i + 3]});
   const Napi::Value path = object.Get("path");
   *hasHint = path.IsTypedArray();
   if (*hasHint) *hint = toBytes(path);
@@ -205,8 +217,7 @@ Napi::Value SessionWrap::replyListing(const Napi::CallbackInfo& info) {
       session_->snapshots().replyError(id, EIO);
       return info.Env().Undefined();
     }
-    const Napi::Value live = object.Get("live");
-    if (live.IsObject()) entries[i].live = {toFileId(live.As<Napi::Object>().Get("file")), entries[i].attributes.size, toU64(live.As<Napi::Object>().Get("plannedAt"))};
+    toListedPlan(object.Get("plan"), &entries[i]);
   }
   session_->snapshots().replyListing(id, std::move(entries));
   return info.Env().Undefined();

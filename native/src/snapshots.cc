@@ -129,21 +129,22 @@ void Snapshots::open(Request& request) {
     if (known != known_.end() && known->second.privileged) return request.error(EPERM);
   }
   // Root needs no permission of now; for everybody else JavaScript decides.
-  if (request.header().uid == 0 && openLive(request)) return;
+  if (request.header().uid == 0 && openListed(request)) return;
   ask(request, SnapshotOperation::kOpen, {});
 }
 
-bool Snapshots::openLive(const Request& request) {
+bool Snapshots::openListed(const Request& request) {
   const uint64_t node = request.node() & ~kNodeBit;
-  LiveFile live;
+  ListedPlan listed;
   {
     std::lock_guard<std::mutex> guard(mutex_);
     const auto known = known_.find(node);
-    if (known == known_.end() || known->second.live.plannedAt == 0) return false;
-    live = known->second.live;
+    if (known == known_.end() || known->second.plan.plannedAt == 0) return false;
+    listed = known->second.plan;
   }
-  Plan plan{live.file, live.size, live.plannedAt, {}};
-  if (live.size > 0) plan.pieces.push_back({0, live.size, static_cast<uint64_t>(PieceKind::kFile), 0});
+  Plan plan{listed.file, listed.size, listed.plannedAt, {}};
+  if (listed.pieces != nullptr) plan.pieces = *listed.pieces;
+  else if (listed.size > 0) plan.pieces.push_back({0, listed.size, static_cast<uint64_t>(PieceKind::kFile), 0});
   auto planned = std::make_shared<PlannedFile>();
   if (planned->open(volume_, std::move(plan), nullptr) != 0) return false;
   answerOpen(request.to(), node, std::move(planned));
@@ -365,7 +366,7 @@ void Snapshots::replyListing(uint32_t id, std::vector<SnapshotEntry> entries) {
     for (const SnapshotEntry& entry : directory->entries) {
       Known& known = known_[entry.node];
       known.listings++;
-      known.live = entry.live;
+      known.plan = entry.plan;
     }
   }
   fuse_open_out out{};

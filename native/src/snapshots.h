@@ -46,16 +46,17 @@ struct SnapshotNode {
   uint32_t timeoutMs = 0;
 };
 
-// A regular file whose bytes of then were all still its own, as of a log position (0: not so, or not known).
-struct LiveFile {
+// Where the bytes of a listed file lie, as of a log position (0: not known). No pieces: they were all still its own.
+struct ListedPlan {
   FileId file;
   uint64_t size = 0;
   Lsn plannedAt = 0;
+  std::shared_ptr<const std::vector<Piece>> pieces;
 };
 
 struct SnapshotEntry : SnapshotNode {
   std::string name;
-  LiveFile live;
+  ListedPlan plan;
 };
 
 struct OpenSnapshotFile {
@@ -112,8 +113,8 @@ class Snapshots {
   void ask(const Request& request, SnapshotOperation operation, Pending pending, const char* name = "", FileId directory = {});
   bool take(uint32_t id, Pending* pending);
   void open(Request& request);
-  // Opens for root what is still the live file's. false: JavaScript has to be asked.
-  bool openLive(const Request& request);
+  // Opens for root what was planned when it was listed. false: JavaScript has to be asked.
+  bool openListed(const Request& request);
   void answerOpen(ReplyTo to, uint64_t node, std::shared_ptr<const PlannedFile> planned);
   void read(Request& request);
   void seek(Request& request);
@@ -138,7 +139,7 @@ class Snapshots {
     uint64_t lookups = 0;
     uint32_t listings = 0;
     bool privileged = false;  // setuid or setgid program
-    LiveFile live;
+    ListedPlan plan;
   };
   std::unordered_map<uint64_t, Known> known_;
   std::set<uint64_t> roots_;

@@ -11,13 +11,18 @@
 namespace tidemark {
 namespace {
 
-// Descriptors that may be kept for known inodes; the rest stays for handles, segments and Node.
+constexpr rlim_t kWantedDescriptors = 65536;
+
+// Descriptors that may be kept for known inodes: half of what the process may open (root raises that); the rest stays for
+// handles, segments and Node.
 size_t descriptorLimit() {
-  struct rlimit limit {};
+  struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 256;
+  const struct rlimit wanted = {std::max(limit.rlim_max, kWantedDescriptors), std::max(limit.rlim_max, kWantedDescriptors)};
+  if (limit.rlim_cur < wanted.rlim_cur && setrlimit(RLIMIT_NOFILE, &wanted) == 0) limit = wanted;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  return std::min<size_t>(limit.rlim_cur / 2, 8192);
+  return std::min<size_t>(limit.rlim_cur / 2, kWantedDescriptors / 2);
 }
 
 }  // namespace
