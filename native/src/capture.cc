@@ -150,35 +150,50 @@ int Change::prepareFile(Inode* inode, int fd) {
   return 0;
 }
 
-int Change::saveDataRun(Inode* inode, int fd, uint64_t first, uint64_t last, uint64_t start, uint64_t end, const char* bytes) {
+int Change::saveExtent(Inode* inode, int fd, const Extent& extent, uint64_t start, uint64_t end, const char* bytes) {
   FileState& file = *inode->file;
+  const auto [sizeClass, offset, length] = extent;
+  // A clone is a record of its own: its bytes are read for the checksum, but not written.
+  RecordBatch own(txid());
+  const bool clones = sizeClass == 2 && length == kClassBytes[2] && volume_->log.clones();
+  RecordBatch& batch = clones ? own : batch_;
+  char* into = batch.beginExtent(inode->id, sizeClass, offset, length);
+  const ssize_t count = readFully(fd, into, length, offset);
+  if (count < 0) {
+    batch.dropExtent();
+    return static_cast<int>(-count);
+  }
+  // The file may have become shorter since the barrier; what was beyond was saved when it did.
+  const uint64_t from = std::max(offset, start);
+  const uint64_t until = std::min(offset + static_cast<uint64_t>(count), end);
+  const bool same = bytes != nullptr && from < until && memcmp(into + (from - offset), bytes + (from - start), until - from) == 0;
+  if (same || count == 0) {
+    batch.dropExtent();
+    return 0;
+  }
+  // Files that were filled with zeros to be overwritten later (write-ahead logs) cost no space.
+  if (isZero(into, static_cast<size_t>(count))) {
+    batch.dropExtent();
+    batch_.hole(inode->id, sizeClass, offset, static_cast<uint64_t>(count));
+  } else {
+    batch.finishExtent(static_cast<size_t>(count));
+    if (clones) {
+      const int error = volume_->log.appendCloned(own, fd, offset, &position_);
+      if (error == EOPNOTSUPP) batch_.append(own);
+      else if (error != 0) return error;
+    }
+  }
+  file.saved.add(offset / kBlock, (offset + kClassBytes[sizeClass]) / kBlock);
+  touch(inode, true);
+  return 0;
+}
+
+int Change::saveDataRun(Inode* inode, int fd, uint64_t first, uint64_t last, uint64_t start, uint64_t end, const char* bytes) {
   const uint64_t runEnd = last * kBlock;
   for (uint64_t offset = first * kBlock; offset < runEnd;) {
     const int sizeClass = largestClass(offset, runEnd);
-    const uint64_t length = std::min(kClassBytes[sizeClass], file.sizeAtBarrier - offset);
-    char* into = batch_.beginExtent(inode->id, sizeClass, offset, length);
-    const ssize_t count = readFully(fd, into, length, offset);
-    if (count < 0) {
-      batch_.dropExtent();
-      return static_cast<int>(-count);
-    }
-    // The file may have become shorter since the barrier; what was beyond was saved when it did.
-    const uint64_t from = std::max(offset, start);
-    const uint64_t until = std::min(offset + static_cast<uint64_t>(count), end);
-    const bool same = bytes != nullptr && from < until && memcmp(into + (from - offset), bytes + (from - start), until - from) == 0;
-    if (same || count == 0) {
-      batch_.dropExtent();
-    } else {
-      // Files that were filled with zeros to be overwritten later (write-ahead logs) cost no space.
-      if (isZero(into, static_cast<size_t>(count))) {
-        batch_.dropExtent();
-        batch_.hole(inode->id, sizeClass, offset, static_cast<uint64_t>(count));
-      } else {
-        batch_.finishExtent(static_cast<size_t>(count));
-      }
-      file.saved.add(offset / kBlock, (offset + kClassBytes[sizeClass]) / kBlock);
-      touch(inode, true);
-    }
+    const uint64_t length = std::min(kClassBytes[sizeClass], inode->file->sizeAtBarrier - offset);
+    if (const int error = saveExtent(inode, fd, {sizeClass, offset, length}, start, end, bytes)) return error;
     offset += kClassBytes[sizeClass];
     if (batch_.size() >= kBatchBytes) {
       if (const int error = commit()) return error;
@@ -236,8 +251,9 @@ int Change::saveRange(Inode* inode, int fd, uint64_t start, uint64_t end, const 
 }
 
 int Change::commit() {
-  if (batch_.empty()) return 0;
-  if (const int error = volume_->log.append(batch_, &position_)) {
+  if (batch_.empty() && touched_.empty()) return 0;
+  const int error = batch_.empty() ? 0 : volume_->log.append(batch_, &position_);
+  if (error != 0) {
     forgetSaved();
     return error;
   }

@@ -60,6 +60,12 @@ class Change {
 
  private:
   int saveRun(Inode* inode, int fd, uint64_t first, uint64_t last, uint64_t start, uint64_t end, const char* bytes);
+  struct Extent {
+    int sizeClass;
+    uint64_t offset;
+    uint64_t length;
+  };
+  int saveExtent(Inode* inode, int fd, const Extent& extent, uint64_t start, uint64_t end, const char* bytes);
   int saveDataRun(Inode* inode, int fd, uint64_t first, uint64_t last, uint64_t start, uint64_t end, const char* bytes);
   void saveHoles(Inode* inode, uint64_t first, uint64_t last);
   void touch(Inode* inode, bool data);

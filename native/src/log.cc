@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -74,13 +76,17 @@ int Log::createSegment() {
   return 0;
 }
 
+int Log::rollIfFull() {
+  if (end_.load(std::memory_order_relaxed) - current_->base < kSegmentBytes) return 0;
+  if (const int error = createSegment()) return error;
+  failpoint("segment-roll");
+  return 0;
+}
+
 int Log::append(const RecordBatch& batch, Lsn* position) {
   std::lock_guard<std::mutex> guard(appendMutex_);
   lastTxid_ = batch.txid();
-  if (end_.load(std::memory_order_relaxed) - current_->base >= kSegmentBytes) {
-    if (const int error = createSegment()) return error;
-    failpoint("segment-roll");
-  }
+  if (const int error = rollIfFull()) return error;
   const Lsn end = end_.load(std::memory_order_relaxed);
   const uint64_t offset = end - current_->base;
   int error = 0;
@@ -100,6 +106,35 @@ int Log::append(const RecordBatch& batch, Lsn* position) {
   recordCount_.fetch_add(batch.recordCount(), std::memory_order_relaxed);
   end_.store(end + batch.size(), std::memory_order_release);
   *position = end + batch.size();
+  return 0;
+}
+
+int Log::appendCloned(const RecordBatch& extent, int source, uint64_t offset, Lsn* position) {
+  constexpr uint64_t kHead = sizeof(RecordHeader);
+  std::lock_guard<std::mutex> guard(appendMutex_);
+  if (!clones()) return EOPNOTSUPP;
+  lastTxid_ = extent.txid();
+  if (const int error = rollIfFull()) return error;
+  const Lsn end = end_.load(std::memory_order_relaxed);
+  const uint64_t at = end - current_->base;
+  // The body has to begin at a block of the file system: a note fills the room before the header.
+  uint64_t body = (at + kHead + kBlock - 1) / kBlock * kBlock;
+  while (body != at + kHead && body - kHead - at < kLeastPadding) body += kBlock;
+  RecordBatch head(extent.txid());
+  if (body != at + kHead) head.padding(body - kHead - at);
+  std::vector<char> bytes(head.data(), head.data() + head.size());
+  bytes.insert(bytes.end(), extent.data(), extent.data() + kHead);
+  int error = writeAll(bytes.data(), bytes.size(), at);
+  struct file_clone_range range = {source, offset, extent.size() - kHead, body};
+  if (error == 0 && ioctl(current_->fd, FICLONERANGE, &range) != 0) {
+    const bool cannot = errno == EOPNOTSUPP || errno == ENOTTY || errno == EXDEV || errno == EINVAL || errno == EPERM || errno == ENOSYS;
+    if (cannot) clones_ = false;
+    error = cannot ? EOPNOTSUPP : errno;
+  }
+  if (error != 0) return ftruncate(current_->fd, static_cast<off_t>(at)) != 0 ? EIO : error;
+  recordCount_.fetch_add(head.recordCount() + 1, std::memory_order_relaxed);
+  end_.store(current_->base + body + range.src_length, std::memory_order_release);
+  *position = end_.load(std::memory_order_relaxed);
   return 0;
 }
 

@@ -69,6 +69,12 @@ class Log {
   // Appends the whole batch. Returns 0 and sets `*position` to the log's end behind it, or an errno.
   int append(const RecordBatch& batch, Lsn* position);
 
+  // Whether large extents may share blocks with the file they come from (reflink); found out by trying.
+  bool clones() const { return clones_.load(std::memory_order_relaxed); }
+  // Appends a batch of one extent whose bytes also stand at `offset` of `source`: its body shares the blocks there instead of
+  // being written. As append(); EOPNOTSUPP: the file system cannot, and nothing was appended.
+  int appendCloned(const RecordBatch& extent, int source, uint64_t offset, Lsn* position);
+
   Lsn end() const { return end_.load(std::memory_order_acquire); }
   Lsn durable() const { return durable_.load(std::memory_order_acquire); }
   // Records appended since open().
@@ -97,6 +103,7 @@ class Log {
   void noteRecord(const char* record, LogRecovery* found) const;
   static void noteName(const RecordHeader& header, const char* body, LogRecovery* found);
   int createSegment();
+  int rollIfFull();
   int writeAll(const char* bytes, size_t length, uint64_t offset);
   int syncOnce();
   // Pages of the log that are on the disk make room for the application's, and the next records find them warm.
@@ -134,6 +141,7 @@ class Log {
   // Takes over parked callbacks when whoever synced could not run them.
   std::thread completer_;
 
+  std::atomic<bool> clones_{true};
   std::atomic<uint64_t> recordCount_{0};
   std::atomic<Lsn> end_{0};
   std::atomic<Lsn> durable_{0};

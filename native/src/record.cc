@@ -111,6 +111,17 @@ void RecordBatch::note(Note kind, int64_t timeNs) {
   seal(start);
 }
 
+void RecordBatch::padding(size_t length) {
+  const size_t start = begin(RecordType::kNote, FileId{}, static_cast<uint16_t>(Note::kPadding), 0, 0, 0);
+  bytes_.resize(start + length, 0);
+  seal(start);
+}
+
+void RecordBatch::append(const RecordBatch& other) {
+  put(other.data(), other.size());
+  recordCount_ += other.recordCount_;
+}
+
 void RecordBatch::pin(std::string_view name, Txid pinned, bool removed, int64_t timeNs) {
   const Txid own = txid_;
   txid_ = pinned;

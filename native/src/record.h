@@ -20,7 +20,7 @@ enum class NameOperation : uint8_t {
   kCreate = 1, kUnlink = 2, kLink = 3, kRenameAway = 4, kRenameTo = 5, kExchange = 6, kMkdir = 7, kRmdir = 8, kSymlink = 9, kMknod = 10, kExternal = 11,
 };
 
-enum class Note : uint16_t { kMounted = 1, kCleanUnmount = 2, kRecovered = 3, kGap = 4 };
+enum class Note : uint16_t { kMounted = 1, kCleanUnmount = 2, kRecovered = 3, kGap = 4, kPadding = 5 };
 
 struct SegmentHeader {
   char magic[8];
@@ -76,6 +76,7 @@ static_assert(sizeof(EndBody) == 24, "FORMAT: an end is 24 bytes and the command
 constexpr char kSegmentMagic[9] = "TIDELOG1";
 constexpr uint32_t kFormatVersion = 1;
 constexpr uint32_t kMaxRecordBytes = 2u << 20;
+constexpr size_t kLeastPadding = sizeof(RecordHeader) + 8;
 constexpr uint32_t kNoValue = 0xFFFFFFFFu;
 constexpr uint64_t kBlock = 4096;
 constexpr uint64_t kClassBytes[3] = {4096, 65536, 1048576};
@@ -116,6 +117,10 @@ class RecordBatch {
   void place(FileId file, uint32_t type, FileId parent, std::string_view name);
   void end(const Actor& actor, Reason reason, uint8_t flags, int64_t timeNs);
   void note(Note kind, int64_t timeNs);
+  // A note of `length` bytes in all (a multiple of 8, at least kLeastPadding) that says nothing.
+  void padding(size_t length);
+  // Takes over the records of another batch of the same transaction.
+  void append(const RecordBatch& other);
   void pin(std::string_view name, Txid pinned, bool removed, int64_t timeNs);
   // A record encoded elsewhere; txid and checksum are filled in. false when its header makes no sense.
   bool encoded(const char* record, size_t length);
