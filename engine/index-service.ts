@@ -23,6 +23,8 @@ export interface IndexServiceOptions {
   readonly onMoved: () => void;
   /** As the addon's. */
   readonly setThreadIdle: (threadId: number, isIdle: boolean) => void;
+  /** Takes a file's pages out of this process's mappings. */
+  readonly releaseMapped: (path: string) => void;
 }
 
 export class IndexService {
@@ -100,9 +102,10 @@ export class IndexService {
   }
 
   #startIndexer(): Indexer {
-    const { files, logState, onMoved, setThreadIdle } = this.#options;
+    const { files, logState, onMoved, setThreadIdle, releaseMapped } = this.#options;
     return new Indexer({
       store: this.store, indexDirectory: files.index, logDirectory: files.log, logState, onMoved, setThreadIdle,
+      releaseMapped: () => { releaseMapped(this.store.dataFile); },
       // A failure that nobody waits for is met by the next query.
       onFailure: () => { this.#isRunning = false; },
     });

@@ -7,6 +7,7 @@
  * 2. Commits are not synced: the log is the truth. index-health.ts notices when that matters.
  * 3. A reader sees what was committed before its last `refresh`.
  */
+import { join } from 'node:path';
 import { open } from 'lmdb';
 import type { RootDatabase } from 'lmdb';
 import { decodeProgress, emptyProgress, progressKey } from './index-keys.js';
@@ -37,6 +38,11 @@ export class IndexStore {
     await this.#db.close();
     prepare();
     this.#db = openDatabase(this.#directory);
+  }
+
+  /** The file that LMDB maps. */
+  get dataFile(): string {
+    return join(this.#directory, 'data.mdb');
   }
 
   get(key: Buffer): Buffer | undefined {

@@ -25,6 +25,8 @@ export interface IndexerOptions {
   readonly onMoved: () => void;
   /** Lets the indexer's thread run only where nobody else wants to, or like the rest. */
   readonly setThreadIdle: (threadId: number, isIdle: boolean) => void;
+  /** Gives back what was mapped of the index. */
+  readonly releaseMapped: () => void;
 }
 
 interface Waiter {
@@ -40,6 +42,9 @@ const quietRequests = 100;
 /** After so much time, or with so many records unread, the thread reads on though it does not. */
 const lagMs = 5_000;
 const lagRecords = 100_000;
+/** After so much more log (or less, when the application pauses), what is mapped of the index is given back: it would count as the daemon's memory. Bytes. */
+const releaseEveryBytes = 4 << 20;
+const releaseQuietBytes = 256 << 10;
 /** The thread's JavaScript heap; its real memory is LMDB's. */
 const workerHeapMb = 64;
 /** Short-lived keys and values: a small nursery is emptied often and stays in the cache. */
@@ -57,6 +62,7 @@ export class Indexer {
   #toldRecordCount = 0;
   #toldAtMs = 0;
   #lastRequestCount = 0;
+  #releasedAt = 0;
   #failure: Error | undefined;
   #threadId: number | undefined;
   #onStopped: (() => void) | undefined;
@@ -122,6 +128,13 @@ export class Indexer {
     this.#lastRequestCount = state.requestCount;
     const isLate = performance.now() - this.#toldAtMs >= lagMs || state.recordCount - this.#toldRecordCount >= lagRecords;
     if (isQuiet || isLate) this.#tell(state);
+    if (isQuiet) this.#release(releaseQuietBytes);
+  }
+
+  #release(afterBytes: number): void {
+    if (this.#readUpTo - this.#releasedAt < afterBytes) return;
+    this.#releasedAt = this.#readUpTo;
+    this.#options.releaseMapped();
   }
 
   #tell(state: LogState): void {
@@ -148,6 +161,7 @@ export class Indexer {
     this.#options.onMoved();
     this.#readUpTo = report.readUpTo;
     this.#damaged = report.damaged;
+    this.#release(releaseEveryBytes);
     const ready = this.#waiters.filter((waiter) => waiter.target <= report.readUpTo);
     if (ready.length === 0) return;
     this.#waiters = this.#waiters.filter((waiter) => waiter.target > report.readUpTo);

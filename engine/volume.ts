@@ -91,7 +91,9 @@ export class Volume implements History {
     this.rootId = native.rootId;
     this.excludes = options.exclude ?? [];
     this.#service = new IndexService({
-      files, setThreadIdle: parts.addon.setThreadIdle, logState: () => native.logState(), isNew: native.recovery.lastTimeNs === 0n, say: (line) => { this.#say(line); }, onMoved: () => { this.#paths?.moved(); },
+      files, isNew: native.recovery.lastTimeNs === 0n,
+      setThreadIdle: parts.addon.setThreadIdle, releaseMapped: parts.addon.releaseMapped,
+      logState: () => native.logState(), say: (line) => { this.#say(line); }, onMoved: () => { this.#paths?.moved(); },
     });
     const index = this.#service.store;
     this.#transactions = new Transactions(index, files.createdNs);

@@ -42,7 +42,7 @@ export interface Mounted {
   state(): SessionState;
   /** Drops what the kernel remembers below every `.snapshots`; to be called after a pin was removed. */
   invalidateSnapshots(): void;
-  /** Why the mount ended, in a few words. */
+  /** Why the mount ended, in a few words; not before an unmount() under way has come to its own end. */
   readonly ended: Promise<string>;
 }
 
@@ -85,10 +85,15 @@ export async function mountVolume(volume: MountableVolume, options: MountVolumeO
     onEnd: end,
   });
   requests.attach(session);
+  // The kernel ends the connection first and then takes its time for the inodes it knew.
+  let unmounting: Promise<void> = Promise.resolve();
   return {
-    unmount: () => session.unmount(),
+    unmount: () => {
+      unmounting = session.unmount();
+      return unmounting;
+    },
     state: () => session.state(),
     invalidateSnapshots: () => session.invalidateSnapshots(),
-    ended,
+    ended: ended.then((reason) => unmounting.then(() => reason, () => reason)),
   };
 }

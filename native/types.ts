@@ -245,6 +245,8 @@ export interface NativeAddon {
   crc32c(bytes: Uint8Array, seed?: number): number;
   /** Lets a thread of this process run only on a processor that nobody else wants (SCHED_IDLE), or like any other again. Does nothing where that is refused. */
   setThreadIdle(threadId: number, isIdle: boolean): void;
+  /** Takes the pages of a file out of this process's shared mappings (they stay in the page cache), so that they do not count as its memory. */
+  releaseMapped(path: string): void;
 }
 
 /**

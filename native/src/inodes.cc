@@ -144,7 +144,10 @@ void Inodes::setPlaceLocked(Inode* inode, Inode* parent, std::string_view name) 
   Inode* before = inode->parent;
   parent->references++;
   inode->parent = parent;
-  inode->name = std::make_unique<std::string>(name);
+  std::unique_ptr<char[]> copy(new char[name.size() + 1]);
+  memcpy(copy.get(), name.data(), name.size());
+  copy[name.size()] = 0;
+  inode->name = std::move(copy);
   if (before != nullptr) {
     before->references--;
     dropLocked(before);
@@ -246,13 +249,13 @@ bool Inodes::place(Inode* inode, InodeRef* parent, std::string* name) {
   if (inode->name == nullptr) return false;
   inode->parent->references++;
   *parent = InodeRef(this, inode->parent);
-  *name = *inode->name;
+  *name = inode->name.get();
   return true;
 }
 
 bool Inodes::pathOf(Inode* inode, std::string* path) {
   std::lock_guard<std::mutex> guard(mutex_);
-  std::vector<const std::string*> parts;
+  std::vector<const char*> parts;
   // A chain longer than any path the kernel accepts would be a loop.
   for (Inode* at = inode; at != root_; at = at->parent) {
     if (at->name == nullptr || parts.size() > 4096) return false;
@@ -261,7 +264,7 @@ bool Inodes::pathOf(Inode* inode, std::string* path) {
   path->clear();
   for (size_t i = parts.size(); i-- > 0;) {
     if (!path->empty()) *path += '/';
-    *path += *parts[i];
+    *path += parts[i];
   }
   return true;
 }

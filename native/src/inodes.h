@@ -66,7 +66,7 @@ struct Inode {
   bool inLimbo = false;
   Inode* nextInBucket = nullptr;
   Inode* parent = nullptr;
-  std::unique_ptr<std::string> name;
+  std::unique_ptr<char[]> name;  // ends with 0; there may be millions, hence no std::string
 
   // Guarded by the table's descriptor mutex.
   int fd = -1;

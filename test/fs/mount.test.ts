@@ -1,4 +1,5 @@
 /** mountVolume puts the driver, the volume and the answers together. The addon's side is played here; real mounts are in real-mount.test.ts. */
+import { setImmediate } from 'node:timers/promises';
 import t from 'tap';
 import type { MountOptions, NativeVolume, Session } from '../../native/types.js';
 import type { MountableVolume, MountVolumeOptions } from '../../fs/index.js';
@@ -27,7 +28,12 @@ function play(fault?: Error): Played {
     replyError: (id, code) => void calls.push(`error ${id} ${code}`),
     invalidateSnapshots: () => void calls.push('invalidate'),
     state: () => ({ protocol: '7.45', features: ['writeback'], knownInodes: 1, openHandles: 0, operations: [] }),
-    unmount: () => Promise.resolve(void calls.push('unmount')),
+    // The kernel ends the connection before the call returns.
+    unmount: async () => {
+      played.given?.onEnd('unmounted');
+      await setImmediate();
+      calls.push('unmount');
+    },
   };
   const played: Played = { volume: Object.assign(memory, { native: {} as NativeVolume }), calls, given: undefined };
   const native: Partial<NativeVolume> = {
@@ -68,6 +74,14 @@ t.test('ended tells why, once, whoever ended the mount', async (t) => {
   played.given?.onEnd('unmounted by root');
   played.given?.onEnd('again');
   t.equal(await mounted.ended, 'unmounted by root');
+});
+
+t.test('ended waits for an unmount under way', async (t) => {
+  const played = play();
+  const mounted = await mountVolume(played.volume, options);
+  void mounted.unmount();
+  t.equal(await mounted.ended, 'unmounted');
+  t.ok(played.calls.includes('unmount'));
 });
 
 t.test('what the driver says when it cannot mount reaches the caller', async (t) => {

@@ -50,7 +50,7 @@ export class MemoryNative extends MemoryReader implements NativeVolume {
       this.recovery = { ...this.recovery, lastTimeNs: this.#endedTimeNs };
       return this;
     };
-    return { openVolume, crc32c, setThreadIdle: () => undefined } as unknown as NativeAddon;
+    return { openVolume, crc32c, setThreadIdle: () => undefined, releaseMapped: () => undefined } as unknown as NativeAddon;
   }
 
   // Changes
