@@ -8,6 +8,10 @@ namespace {
 // Writes up to this go on on the same thread, unless they have to wait for the log.
 constexpr uint32_t kSmallWrite = 64 << 10;
 
+// Writes from this on are a stream on its way to the disk: the disk begins as soon as so much of it is there.
+constexpr uint32_t kStreamWrite = 512 << 10;
+constexpr uint64_t kStreamStep = 8 << 20;
+
 int writeFully(int fd, const char* bytes, size_t length, uint64_t offset) {
   while (length > 0) {
     const ssize_t count = pwrite(fd, bytes, length, static_cast<off_t>(offset));
@@ -147,7 +151,10 @@ void Session::runWrite(Request& request) {
   } else {
     error = actNow(*file, in, bytes);
   }
-  if (!parks) return answerWrite(*file, in.size, request.to(), error);
+  if (!parks) {
+    answerWrite(*file, in.size, request.to(), error);
+    return beginToSync(*file, in);
+  }
   Lsn target;
   if (parked_.schedule(&target)) {
     // This thread may be the one to sync the log, and then to act for all who park meanwhile.
@@ -163,6 +170,13 @@ void Session::runWrite(Request& request) {
 int Session::actNow(const OpenFile& file, const fuse_write_in& in, const char* bytes) {
   const KernelTimes times(file.fd.get(), kernelKeepsTimes(file, in));
   return actWrite(file, in, bytes);
+}
+
+void Session::beginToSync(const OpenFile& file, const fuse_write_in& in) {
+  const uint64_t step = (in.offset + in.size) / kStreamStep;
+  if (!options_.writeback || in.size < kStreamWrite || in.offset / kStreamStep == step) return;
+  // It promises nothing, and its errors come again with the fsync.
+  if (sync_file_range(file.fd.get(), static_cast<off64_t>((step - 1) * kStreamStep), kStreamStep, SYNC_FILE_RANGE_WRITE) != 0) errno = 0;
 }
 
 }  // namespace tidemark

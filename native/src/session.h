@@ -200,6 +200,8 @@ class Session {
   void runWrite(Request& request);
   bool kernelKeepsTimes(const OpenFile& file, const fuse_write_in& in) const;
   int actNow(const OpenFile& file, const fuse_write_in& in, const char* bytes);
+  // Lets the disk begin with a stream before somebody syncs it.
+  void beginToSync(const OpenFile& file, const fuse_write_in& in);
   // The bytes alone: times are the caller's.
   int actWrite(const OpenFile& file, const fuse_write_in& in, const char* bytes);
   // Clears setuid and setgid, as any change of a program's bytes does.
