@@ -50,6 +50,8 @@ Txid Change::begin(Volume* volume, const Actor& actor, ChangeLock* lock, Joins j
 Change::Change(Volume* volume, const Actor& actor, ChangeLock* lock, Joins joins) : volume_(volume), batch_(begin(volume, actor, lock, joins)) {}
 
 Change::~Change() {
+  // A read that failed, for one, ended it half-way.
+  if (!batch_.empty() || !touched_.empty()) forgetSaved();
   if (!handedOver_) volume_->transactions->finish(batch_.txid());
 }
 

@@ -69,7 +69,7 @@ class Change {
   int saveDataRun(Inode* inode, int fd, uint64_t first, uint64_t last, uint64_t start, uint64_t end, const char* bytes);
   void saveHoles(Inode* inode, uint64_t first, uint64_t last);
   void touch(Inode* inode, bool data);
-  // The log refused the batch: nothing of it counts as saved.
+  // The batch did not reach the log: nothing of it counts as saved.
   void forgetSaved();
 
   static Txid begin(Volume* volume, const Actor& actor, ChangeLock* lock, Joins joins);
