@@ -34,7 +34,8 @@ async function fill({ scratch }: Bench, directory: string): Promise<void> {
 }
 
 async function remove({ path, scratch, measure, work }: RunContext): Promise<void> {
+  const output = `${scratch}/output`;
   const folder = `${path}/tree`;
-  await work('run', `${scratch}/output`, 'find', folder, '-printf', '%s\\n');
-  await measure('rm', 'run', `${scratch}/output`, 'rm', '-r', folder);
+  await work('run', output, 'find', folder, '-printf', '%s\\n');
+  await measure('rm', 'run', output, 'rm', '-r', folder);
 }

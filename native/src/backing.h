@@ -79,6 +79,10 @@ class Backing {
 
   // "/proc/self/fd/N" for calls that take only paths.
   static std::string procPath(int fd);
+  // What a change of a program's bytes or owner leaves of its mode: no setuid, and no setgid where that means a program.
+  static mode_t withoutPrivilegeBits(mode_t mode) {
+    return mode & ~static_cast<mode_t>(S_ISUID | ((mode & S_IXGRP) != 0 ? S_ISGID : 0));
+  }
   // chmod of an O_PATH descriptor (not of a symlink). 0 or an errno.
   static int changeMode(int fd, mode_t mode);
 

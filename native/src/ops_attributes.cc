@@ -90,13 +90,20 @@ void Session::handleGetattr(Request& request) {
   if (inode == nullptr || in == nullptr) return request.error(ESTALE);
   struct stat st;
   const auto file = (in->getattr_flags & FUSE_GETATTR_FH) != 0 ? files_.get(in->fh) : nullptr;
-  if (file != nullptr) {
-    if (fstat(file->fd.get(), &st) != 0) return request.error(errno);
-  } else {
-    FdLease lease = volume_->inodes->lease(inode);
-    if (!lease.valid()) return request.error(lease.error());
-    if (fstatat(lease.fd(), "", &st, AT_EMPTY_PATH) != 0) return request.error(errno);
-  }
+  if (file == nullptr) return answerAttributes(request, inode);
+  if (fstat(file->fd.get(), &st) != 0) return request.error(errno);
+  answerAttributes(request, inode, st);
+}
+
+void Session::answerAttributes(const Request& request, Inode* inode) {
+  FdLease lease = volume_->inodes->lease(inode);
+  struct stat st;
+  if (!lease.valid()) return request.error(lease.error());
+  if (fstatat(lease.fd(), "", &st, AT_EMPTY_PATH) != 0) return request.error(errno);
+  answerAttributes(request, inode, st);
+}
+
+void Session::answerAttributes(const Request& request, Inode* inode, const struct stat& st) {
   fuse_attr_out out{};
   out.attr_valid = kForeverSeconds;
   fillAttributes(inode, st, &out.attr);
@@ -184,8 +191,7 @@ int Session::changeAttributes(int fd, int sizeFd, const fuse_setattr_in& in) {
   if ((valid & FATTR_KILL_SUIDGID) != 0 && (valid & FATTR_MODE) == 0) {
     struct stat st;
     if (fstatat(fd, "", &st, AT_EMPTY_PATH) != 0) return errno;
-    mode_t mode = st.st_mode & ~S_ISUID;
-    if ((mode & S_IXGRP) != 0) mode &= ~S_ISGID;
+    const mode_t mode = Backing::withoutPrivilegeBits(st.st_mode);
     if (S_ISREG(st.st_mode) && mode != st.st_mode) {
       if (const int error = Backing::changeMode(fd, mode & 07777)) return error;
     }
@@ -247,14 +253,7 @@ void Session::handleSetattr(Request& request) {
     if (inode->file != nullptr && inode->file->handles == 0 && inode->file->pendingActs == 0) inode->file.reset();
   }
   if ((in->valid & (FATTR_MODE | FATTR_UID | FATTR_GID)) != 0) accessChanged();
-  FdLease lease = volume_->inodes->lease(inode);
-  struct stat st;
-  if (!lease.valid()) return request.error(lease.error());
-  if (fstatat(lease.fd(), "", &st, AT_EMPTY_PATH) != 0) return request.error(errno);
-  fuse_attr_out out{};
-  out.attr_valid = kForeverSeconds;
-  fillAttributes(inode, st, &out.attr);
-  request.value(out);
+  answerAttributes(request, inode);
 }
 
 void Session::handleReadlink(Request& request) {

@@ -30,8 +30,7 @@ int Session::dropPrivilegeBits(const OpenFile& file) {
   struct stat st;
   const int fd = file.fd.get();
   if (fstat(fd, &st) != 0) return errno;
-  mode_t mode = st.st_mode & ~static_cast<mode_t>(S_ISUID);
-  if ((mode & S_IXGRP) != 0) mode &= ~static_cast<mode_t>(S_ISGID);
+  const mode_t mode = Backing::withoutPrivilegeBits(st.st_mode);
   if (mode == st.st_mode) return 0;
   if (fchmod(fd, mode & 07777) != 0) return errno;
   invalidateAttributes(file.inode.get());

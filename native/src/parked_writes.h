@@ -74,7 +74,7 @@ class ParkedWrites {
 
  private:
   static constexpr uint64_t kMostBytes = 64u << 20;
-  // Captures of the same file wait while these act.
+  // Nobody is answered before all of these have acted.
   static constexpr size_t kMostTaken = 32;
 
   // Guards the rest. Taken after change locks, before no other.

@@ -127,6 +127,9 @@ class Session {
   // ops_attributes.cc
   void handleLookup(Request& request);
   void handleGetattr(Request& request);
+  // What GETATTR and SETATTR are answered with.
+  void answerAttributes(const Request& request, Inode* inode);
+  void answerAttributes(const Request& request, Inode* inode, const struct stat& st);
   void handleStatx(Request& request);
   void handleSetattr(Request& request);
   int applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& actor);

@@ -63,6 +63,10 @@ void Snapshots::ask(const Request& request, SnapshotOperation operation, Pending
   pending.to = request.to();
   pending.opcode = request.header().opcode;
   pending.node = event->node;
+  deliver(std::move(event), std::move(pending));
+}
+
+void Snapshots::deliver(std::unique_ptr<SnapshotEvent> event, Pending pending) {
   {
     std::lock_guard<std::mutex> guard(mutex_);
     event->id = nextId_++;
@@ -186,12 +190,7 @@ void Snapshots::replan(const std::shared_ptr<OpenSnapshotFile>& file, uint64_t o
   pending.offset = offset;
   pending.size = size;
   pending.file = file;
-  {
-    std::lock_guard<std::mutex> guard(mutex_);
-    event->id = nextId_++;
-    pending_[event->id] = std::move(pending);
-  }
-  sink_->deliver(std::move(event));
+  deliver(std::move(event), std::move(pending));
 }
 
 void Snapshots::read(Request& request) {

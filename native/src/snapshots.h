@@ -111,6 +111,8 @@ class Snapshots {
   };
 
   void ask(const Request& request, SnapshotOperation operation, Pending pending, const char* name = "", FileId directory = {});
+  // Numbers the question and hands it on.
+  void deliver(std::unique_ptr<SnapshotEvent> event, Pending pending);
   bool take(uint32_t id, Pending* pending);
   void open(Request& request);
   // Opens for root what was planned when it was listed. false: JavaScript has to be asked.
