@@ -13,6 +13,7 @@
 import { lstatSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import { directoryType } from './attributes.js';
+import { unpackDirectory } from './directory-entries.js';
 import { codeOf } from './errors.js';
 import { fileKey, fileTxidKey, filePrefix, table, txidAtEnd, txidMax } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
@@ -110,7 +111,7 @@ class Search implements ExternalChanges {
   #compareNames(directory: FileId, path: Buffer): void {
     const { native, transactions } = this.#options;
     const live = new Map<string, KnownName>();
-    for (const entry of native.readDirectory(directory, path)) live.set(entry.name.toString('latin1'), entry);
+    for (const entry of unpackDirectory(native.readDirectory(directory, path))) live.set(entry.name.toString('latin1'), entry);
     const known = new Set<string>();
     for (const change of this.#lastChanges(directory)) {
       const text = change.name.toString('latin1');

@@ -7,7 +7,7 @@
  * 2. A failure of the thread fails every waiter, once, and is told to `onFailure`.
  * 3. The thread keeps the process alive only while somebody waits.
  * 4. The application goes first: while nobody waits, the thread takes only processor time that nobody else wants, and waits
- *    until the application pauses (up to `lagMs` or `lagRecords`; a query may then have to wait for about a second).
+ *    until the application makes no changes (up to `lagMs` or `lagRecords`; a query may then have to wait for about a second).
  */
 import { Worker } from 'node:worker_threads';
 import type { IndexStore } from './index-store.js';
@@ -37,8 +37,8 @@ interface Waiter {
 
 /** How often the log's end is looked at while nobody asks. */
 const pollMs = 250;
-/** No more requests than this since the last look: the application pauses. */
-const quietRequests = 100;
+/** No more records than this since the last look: the application makes no changes. */
+const quietRecords = 20;
 /** After so much time, or with so many records unread, the thread reads on though it does not. */
 const lagMs = 5_000;
 const lagRecords = 100_000;
@@ -61,7 +61,7 @@ export class Indexer {
   #told = 0;
   #toldRecordCount = 0;
   #toldAtMs = 0;
-  #lastRequestCount = 0;
+  #lastRecordCount = 0;
   #releasedAt = 0;
   #failure: Error | undefined;
   #threadId: number | undefined;
@@ -124,8 +124,8 @@ export class Indexer {
 
   #poll(): void {
     const state = this.#options.logState();
-    const isQuiet = state.requestCount - this.#lastRequestCount <= quietRequests;
-    this.#lastRequestCount = state.requestCount;
+    const isQuiet = state.recordCount - this.#lastRecordCount <= quietRecords;
+    this.#lastRecordCount = state.recordCount;
     const isLate = performance.now() - this.#toldAtMs >= lagMs || state.recordCount - this.#toldRecordCount >= lagRecords;
     if (isQuiet || isLate) this.#tell(state);
     if (isQuiet) this.#release(releaseQuietBytes);

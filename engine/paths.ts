@@ -16,7 +16,8 @@ export interface KnownPlace {
   readonly name: Buffer;
 }
 
-const learnedMax = 20_000;
+/** Two generations of it are kept. */
+const learnedMax = 10_000;
 const fixedMax = 10_000;
 /** How many records of one file's places are looked at each way; a file renamed more often than that between two moments is rare. */
 const placesMax = 256;
@@ -28,7 +29,8 @@ const nothing = Buffer.alloc(0);
 export class Paths {
   readonly #index: IndexStore;
   readonly #rootId: FileId;
-  readonly #learned = new Map<FileId, KnownPlace>();
+  #learned = new Map<FileId, KnownPlace>();
+  #learnedBefore = new Map<FileId, KnownPlace>();
   /** Paths of directories that hold at every snapshot, until the index moves on. */
   readonly #fixed = new Map<FileId, Buffer>();
 
@@ -41,8 +43,8 @@ export class Paths {
   learn(file: FileId, parent: FileId, name: Buffer): void {
     if (this.#learned.has(file)) return;
     if (this.#learned.size >= learnedMax) {
-      const [oldest] = this.#learned.keys();
-      if (oldest !== undefined) this.#learned.delete(oldest);
+      this.#learnedBefore = this.#learned;
+      this.#learned = new Map();
     }
     this.#learned.set(file, { parent, name: Buffer.from(name) });
   }
@@ -109,7 +111,7 @@ export class Paths {
     }
     // Learned places concern the live tree: they count only where nothing was ever recorded.
     if (count > 0 || this.#index.atOrAfter(fileTxidKey(table.place, file, 0), filePrefix) !== undefined) return undefined;
-    return this.#learned.get(file);
+    return this.#learned.get(file) ?? this.#learnedBefore.get(file);
   }
 
   * #placesFrom(txid: number, file: FileId, limit: number): Generator<PlaceEntry> {

@@ -9,6 +9,7 @@
  * 3. The store itself is in no directory.
  */
 import { attributesBytes, decodeAttributes, directoryType, regularType } from './attributes.js';
+import { unpackDirectory } from './directory-entries.js';
 import { VolumeError, codeOf } from './errors.js';
 import { fileKey, filePrefix, fileTxidKey, nameInKey, namedKey, table, txidAtEnd } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
@@ -19,7 +20,7 @@ import { splitPath } from './path-bytes.js';
 import { isDataChanged, planPieces } from './pieces.js';
 import type { Paths } from './paths.js';
 import { storeName } from './store-files.js';
-import type { DirectoryEntry, FileId, ListedEntry, ResolvedEntry } from './types.js';
+import type { FileId, ListedEntry, Lsn, ResolvedEntry } from './types.js';
 
 type Xattr = { name: Buffer; value: Buffer };
 
@@ -73,19 +74,16 @@ export class Resolver {
     const entries = await this.#names(snapshot, directory);
     const hint = this.#paths.hint(directory);
     const gone = new Map<FileId, Buffer | undefined>();
-    for (const entry of entries) {
-      if (entry.attributes === undefined && this.#attributesUndo(entry.file, snapshot) === undefined) {
-        gone.set(entry.file, ifThere(() => this.#native.stat(entry.file, hint === null ? null : childPath(hint, entry.name))));
+    for (const { name, file, attributes } of entries) {
+      if (attributes === undefined && this.#attributesUndo(file, snapshot) === undefined) {
+        gone.set(file, ifThere(() => this.#native.stat(file, hint === null ? null : childPath(hint, name))));
       }
     }
     const plannedAt = lsn(await this.#caughtUp());
     return entries.map(({ name, file, type, attributes: live }) => {
-      const attributes = this.#attributesUndo(file, snapshot) ?? live ?? gone.get(file) ?? lostAttributes(type);
-      const listed = { name, file, type, attributes };
-      if (type !== regularType) return listed;
-      if (!isDataChanged(this.#index, file, snapshot)) return { ...listed, plan: { file, plannedAt } };
-      const { size } = decodeAttributes(attributes);
-      return size > smallFileBytes ? listed : { ...listed, plan: { file, plannedAt, pieces: planPieces(this.#index, file, snapshot, Number(size)) } };
+      const undo = this.#attributesUndo(file, snapshot);
+      const attributes = undo ?? live ?? gone.get(file) ?? lostAttributes(type);
+      return { name, file, type, attributes, plan: type === regularType ? this.#planListed(snapshot, file, undo, plannedAt) : undefined };
     });
   }
 
@@ -122,9 +120,17 @@ export class Resolver {
     return this.#index.get(fileTxidKey(table.attributes, file, txid));
   }
 
+  /** `undo`: the file's attributes, when they were saved after the snapshot; whoever changes bytes has saved them before. */
+  #planListed(snapshot: number, file: FileId, undo: Buffer | undefined, plannedAt: Lsn): ListedEntry['plan'] {
+    if (undo === undefined || !isDataChanged(this.#index, file, snapshot)) return { file, plannedAt };
+    const { size } = decodeAttributes(undo);
+    return size > smallFileBytes ? undefined : { file, plannedAt, pieces: planPieces(this.#index, file, snapshot, Number(size)) };
+  }
+
   /** With the attributes of now for what stands there now. */
   async #names(snapshot: number, directory: FileId): Promise<(ResolvedEntry & { readonly attributes?: Buffer })[]> {
-    const live: DirectoryEntry[] = ifThere(() => this.#native.readDirectory(directory, this.#paths.hint(directory))) ?? [];
+    const packed = ifThere(() => this.#native.readDirectory(directory, this.#paths.hint(directory)));
+    const live = packed === undefined ? [] : unpackDirectory(packed);
     await this.#caughtUp();
     const entries = new Map<string, ResolvedEntry & { readonly attributes?: Buffer }>();
     for (const entry of live) {

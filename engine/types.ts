@@ -4,7 +4,7 @@
  */
 import type { FileId, Lsn, Txid } from '../native/types.js';
 
-export type { Caller, DirectoryEntry, FileId, Lsn, LogState, Plan, RecoveryReport, Txid } from '../native/types.js';
+export type { Caller, FileId, Lsn, LogState, Plan, RecoveryReport, Txid } from '../native/types.js';
 
 /** Attributes of a file, decoded (FORMAT: 80 bytes). Times in ns since the epoch. */
 export interface Attributes {
@@ -46,7 +46,7 @@ export interface ListedEntry extends ResolvedEntry {
   /** Packed attributes (FORMAT, 80 bytes). */
   readonly attributes: Buffer;
   /** Of a regular file, where that was quickly found out: where its bytes lie. No pieces: they are all still its own. */
-  readonly plan?: { readonly file: FileId; readonly plannedAt: Lsn; readonly pieces?: BigUint64Array };
+  readonly plan: { readonly file: FileId; readonly plannedAt: Lsn; readonly pieces?: BigUint64Array } | undefined;
 }
 
 /** What happened to a file in a transaction. */

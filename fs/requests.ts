@@ -7,7 +7,8 @@
  * 3. Nothing is answered about a name or a file's contents before the permission of now was asked (permission.ts).
  * 4. Nothing here changes anything but the node table.
  */
-import type { Caller, ListedNode, NativeVolume, NodeReply, Plan, Session, SnapshotRequest } from '../native/types.js';
+import type { Caller, NativeVolume, NodeReply, Plan, Session, SnapshotRequest } from '../native/types.js';
+import { directoryType } from '../engine/attributes.js';
 import { messageOf } from '../engine/errors.js';
 import type { History } from '../engine/ports.js';
 import { sizeOf } from './attributes.js';
@@ -16,6 +17,9 @@ import type { Excludes } from './excludes.js';
 import { FaultLog } from './fault-log.js';
 import { LiveGuard, longTimeoutMs, noGuard } from './guard.js';
 import type { Guard } from './guard.js';
+import { packListing } from './listing.js';
+import type { ListedNode } from './listing.js';
+import { ListingsAhead } from './listings-ahead.js';
 import { NodeTable } from './node-table.js';
 import { LivePermission, noPermissionOfNow } from './permission.js';
 import type { PermissionOfNow } from './permission.js';
@@ -57,6 +61,7 @@ export class SnapshotRequests {
   readonly #guard: Guard;
   readonly #excludes: Excludes;
   readonly #faults: FaultLog;
+  readonly #ahead: ListingsAhead;
   #replies: SnapshotReplies | undefined;
   #waiting: Answerable[] = [];
 
@@ -68,6 +73,7 @@ export class SnapshotRequests {
     this.#guard = checksNow ? new LiveGuard(native, history) : noGuard;
     this.#excludes = options.excludes;
     this.#faults = new FaultLog(options.log);
+    this.#ahead = new ListingsAhead((directory) => history.list(directory.snapshot, directory.file));
   }
 
   /** Nodes held for the kernel. */
@@ -116,7 +122,7 @@ export class SnapshotRequests {
       case 'readlink':
         return replies.replyData(request.id, await this.#readLink(this.#file(request.node), request.caller));
       case 'list':
-        return replies.replyListing(request.id, await this.#list(this.#table.get(request.node), request.caller));
+        return replies.replyListing(request.id, packListing(await this.#list(this.#table.get(request.node), request.caller)));
       case 'open': {
         const node = this.#file(request.node);
         this.#permission.requireRead(node, request.caller);
@@ -158,15 +164,21 @@ export class SnapshotRequests {
   async #list(node: SnapshotNode, caller: Caller): Promise<ListedNode[]> {
     if (node instanceof ListNode) return this.#snapshots.list(node);
     this.#permission.requireRead(node, caller);
-    const entries = await this.#history.list(node.snapshot, node.file);
+    const entries = await this.#ahead.take(node);
     const timeout = this.#guard.childTimeoutMs(node);
     const timeoutMs = typeof timeout === 'number' ? timeout : await timeout;
     const listed: ListedNode[] = [];
-    for (const { name, file, attributes, plan } of entries) {
+    const subdirectories: { readonly ino: bigint; readonly child: FileNode }[] = [];
+    for (const { name, file, type, attributes, plan } of entries) {
       if (this.#hides(node, name)) continue;
-      const listing = { node: this.#table.entry(node, name, file, sizeOf(attributes)).number, ino: inodeNumber(node.snapshot, file), attributes, timeoutMs, name };
-      listed.push(plan === undefined ? listing : { ...listing, plan });
+      const child = this.#table.entry(node, name, file, sizeOf(attributes));
+      const ino = inodeNumber(node.snapshot, file);
+      listed.push({ node: child.number, ino, attributes, timeoutMs, name, plan });
+      if (type === directoryType) subdirectories.push({ ino, child });
     }
+    // cp and others go by inode numbers.
+    subdirectories.sort((a, b) => (a.ino < b.ino ? -1 : 1));
+    this.#ahead.listed(node, subdirectories.map(({ child }) => child));
     return listed;
   }
 

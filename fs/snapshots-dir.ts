@@ -7,11 +7,12 @@
  * 2. All names of one snapshot lead to the same node.
  * 3. A moment that is not over contains everything written before the lookup: the open transaction is ended first.
  */
-import type { FileId, ListedNode, LogState, NodeReply, Txid } from '../native/types.js';
+import type { FileId, LogState, NodeReply, Txid } from '../native/types.js';
 import type { History } from '../engine/ports.js';
 import { readOnlyDirectory, withModificationTime } from './attributes.js';
 import { ErrnoError, errnoOf } from './errno.js';
 import { longTimeoutMs } from './guard.js';
+import type { ListedNode } from './listing.js';
 import { kindOfName } from './moment-name.js';
 import type { NodeTable } from './node-table.js';
 import { inodeOf } from './snapshot-node.js';
@@ -77,7 +78,7 @@ export class SnapshotsDirectory {
       const found = attributes[index];
       if (found === undefined) continue;
       const timeoutMs = kindOfName(name, nowNs) === 'past' ? longTimeoutMs : this.#movingTimeoutMs(name);
-      listed.push({ ...reply(this.#table.snapshot(list, txid), found, timeoutMs), name: Buffer.from(`@${name}`) });
+      listed.push({ ...reply(this.#table.snapshot(list, txid), found, timeoutMs), name: Buffer.from(`@${name}`), plan: undefined });
     }
     return listed;
   }

@@ -51,22 +51,11 @@ export interface LogState {
   readonly end: Lsn;
   /** Records appended since the volume was opened. */
   readonly recordCount: number;
-  /** Requests that mounts of the volume have read from the kernel since then. */
-  readonly requestCount: number;
   /** Everything below is on the disk. */
   readonly durable: Lsn;
   /** The last transaction that has an END. */
   readonly ended: Txid;
   readonly endedTimeNs: bigint;
-}
-
-export interface DirectoryEntry {
-  readonly name: Buffer;
-  readonly file: FileId;
-  /** mode & S_IFMT */
-  readonly type: number;
-  /** 80 bytes as in FORMAT. */
-  readonly attributes: Buffer;
 }
 
 /** One piece of a file as of a snapshot; pieces stand in order, without gaps, and cover [0, size). */
@@ -103,12 +92,6 @@ export interface NodeReply {
   readonly attributes: Buffer;
   /** How long the kernel may answer from memory: entry and attributes, in milliseconds; 0 = ask each time. */
   readonly timeoutMs: number;
-}
-
-export interface ListedNode extends NodeReply {
-  readonly name: Buffer;
-  /** Of a regular file: root's opens are then answered without asking. No pieces: the bytes of then are all still its own. */
-  readonly plan?: Pick<Plan, 'file' | 'plannedAt'> & Partial<Pick<Plan, 'pieces'>>;
 }
 
 /** A request below .snapshots that needs a decision. Each must be answered once by the reply of its kind, or by replyError. */
@@ -182,7 +165,11 @@ export interface Session {
   replyError(id: number, code: string): void;
   replyNode(id: number, reply: NodeReply): void;
   replyData(id: number, data: Buffer): void;
-  replyListing(id: number, entries: readonly ListedNode[]): void;
+  /**
+   * `entries`, one behind the other, little-endian: node (8), ino (8), plannedAt (8; 0 without a plan), the plan's file (inode 8, generation 4), timeoutMs (4),
+   * length of the name (4), pieces (4; 0xffffffff for none), attributes (80), four numbers (8) a piece, name.
+   */
+  replyListing(id: number, entries: Uint8Array): void;
   replyPlan(id: number, plan: Plan): void;
   /** Drops what the kernel remembers below every ".snapshots" (permissions of now have changed, a pin was removed). */
   invalidateSnapshots(): void;
@@ -218,7 +205,8 @@ export interface NativeVolume {
    * file system cannot open by id, and verified. All throw ENOENT when the file is neither in the tree nor in objects/.
    */
   stat(file: FileId, path: Buffer | null): Buffer;
-  readDirectory(file: FileId, path: Buffer | null): DirectoryEntry[];
+  /** Entries one behind the other, little-endian: inode (8), generation (4), length of the name (4), attributes (80), name. */
+  readDirectory(file: FileId, path: Buffer | null): Buffer;
   readLink(file: FileId, path: Buffer | null): Buffer;
   xattrs(file: FileId, path: Buffer | null): { name: Buffer; value: Buffer }[];
   /** The file id behind a name in a live directory; undefined when absent. Never follows symlinks. */

@@ -46,12 +46,35 @@ bool toPieces(const Napi::Value& value, std::vector<Piece>* pieces) {
   return true;
 }
 
-void toListedPlan(const Napi::Value& value, SnapshotEntry* entry) {
-  if (!value.IsObject()) return;
-  const auto object = value.As<Napi::Object>();
-  entry->plan = {toFileId(object.Get("file")), entry->attributes.size, toU64(object.Get("plannedAt")), nullptr};
-  auto pieces = std::make_shared<std::vector<Piece>>();
-  if (toPieces(object.Get("pieces"), pieces.get())) entry->plan.pieces = std::move(pieces);
+// An entry of replyListing (native/types.ts); its pieces and its name follow.
+struct PackedListedNode {
+  uint64_t node, ino, plannedAt, planInode;
+  uint32_t planGeneration, timeoutMs, nameLength, pieceCount;
+  PackedAttributes attributes;
+};
+static_assert(sizeof(PackedListedNode) == 128, "native/types.ts: 128 bytes before the pieces");
+constexpr uint32_t kNoPieces = 0xffffffff;
+
+// Takes one entry off the front; its length, or 0 when the bytes are not an entry.
+size_t toListed(const char* bytes, size_t length, SnapshotEntry* entry) {
+  PackedListedNode packed;
+  if (length < sizeof packed) return 0;
+  memcpy(&packed, bytes, sizeof packed);
+  const size_t pieceBytes = packed.pieceCount == kNoPieces ? 0 : packed.pieceCount * sizeof(Piece);
+  const size_t whole = sizeof packed + pieceBytes + packed.nameLength;
+  if (length < whole) return 0;
+  entry->node = packed.node;
+  entry->ino = packed.ino;
+  entry->attributes = packed.attributes;
+  entry->timeoutMs = packed.timeoutMs;
+  entry->name.assign(bytes + sizeof packed + pieceBytes, packed.nameLength);
+  entry->plan = {{packed.planInode, packed.planGeneration}, packed.attributes.size, packed.plannedAt, nullptr};
+  if (packed.pieceCount != kNoPieces) {
+    auto pieces = std::make_shared<std::vector<Piece>>(packed.pieceCount);
+    if (pieceBytes != 0) memcpy(pieces->data(), bytes + sizeof packed, pieceBytes);
+    entry->plan.pieces = std::move(pieces);
+  }
+  return whole;
 }
 
 }  // namespace
@@ -207,17 +230,17 @@ Napi::Value SessionWrap::replyData(const Napi::CallbackInfo& info) {
 
 Napi::Value SessionWrap::replyListing(const Napi::CallbackInfo& info) {
   const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
-  const auto list = info[1].As<Napi::Array>();
-  std::vector<SnapshotEntry> entries(list.Length());
-  for (uint32_t i = 0; i < entries.size(); i++) {
-    Napi::HandleScope scope(info.Env());
-    const auto object = list.Get(i).As<Napi::Object>();
-    entries[i].name = toBytes(object.Get("name"));
-    if (!toNode(object, &entries[i])) {
+  const auto bytes = info[1].As<Napi::Uint8Array>();
+  const char* at = reinterpret_cast<const char*>(bytes.Data());
+  std::vector<SnapshotEntry> entries;
+  for (size_t left = bytes.ByteLength(); left > 0;) {
+    const size_t length = toListed(at, left, &entries.emplace_back());
+    if (length == 0) {
       session_->snapshots().replyError(id, EIO);
       return info.Env().Undefined();
     }
-    toListedPlan(object.Get("plan"), &entries[i]);
+    at += length;
+    left -= length;
   }
   session_->snapshots().replyListing(id, std::move(entries));
   return info.Env().Undefined();

@@ -12,6 +12,14 @@
 namespace tidemark {
 namespace {
 
+// An entry of readDirectory (native/types.ts); its name follows.
+struct PackedEntry {
+  uint64_t inode;
+  uint32_t generation, nameLength;
+  PackedAttributes attributes;
+};
+static_assert(sizeof(PackedEntry) == 96, "native/types.ts: 96 bytes before the name");
+
 class VolumeWrap : public Napi::ObjectWrap<VolumeWrap> {
  public:
   static void define(Napi::Env env);
@@ -121,7 +129,6 @@ Napi::Object VolumeWrap::logStateOf(Napi::Env env) const {
   Napi::Object out = Napi::Object::New(env);
   out.Set("end", fromU64(env, volume_->log.end()));
   out.Set("recordCount", Napi::Number::New(env, static_cast<double>(volume_->log.recordCount())));
-  out.Set("requestCount", Napi::Number::New(env, static_cast<double>(volume_->requestCount.load())));
   out.Set("durable", fromU64(env, volume_->log.durable()));
   out.Set("ended", fromU64(env, ended.txid));
   out.Set("endedTimeNs", Napi::BigInt::New(env, ended.timeNs));
@@ -231,8 +238,8 @@ Napi::Value VolumeWrap::readDirectory(const Napi::CallbackInfo& info) {
   DIR* directory = fd < 0 ? nullptr : fdopendir(fd);
   if (directory == nullptr) return fail(info, errno, "readdir");
   const bool isRoot = toFileId(info[0]) == volume_->backing.rootId();
-  Napi::Array out = Napi::Array::New(info.Env());
-  uint32_t count = 0;
+  // One buffer for all: an object for each entry would cost more than the system calls.
+  std::string out;
   while (const dirent* entry = readdir(directory)) {
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
     if (isRoot && strcmp(entry->d_name, Backing::kStoreName) == 0) continue;
@@ -240,17 +247,12 @@ Napi::Value VolumeWrap::readDirectory(const Napi::CallbackInfo& info) {
     FileId id;
     // Gone since it was listed, or another file system's: neither is an entry of ours.
     if (volume_->backing.identify(fd, entry->d_name, &st, &id) != 0) continue;
-    const PackedAttributes attributes = packAttributes(st);
-    Napi::HandleScope scope(info.Env());
-    Napi::Object made = Napi::Object::New(info.Env());
-    made.Set("name", fromBytes(info.Env(), entry->d_name, strlen(entry->d_name)));
-    made.Set("file", fromFileId(info.Env(), id));
-    made.Set("type", Napi::Number::New(info.Env(), st.st_mode & S_IFMT));
-    made.Set("attributes", fromBytes(info.Env(), &attributes, sizeof attributes));
-    out.Set(count++, made);
+    const PackedEntry packed{id.inode, id.generation, static_cast<uint32_t>(strlen(entry->d_name)), packAttributes(st)};
+    out.append(reinterpret_cast<const char*>(&packed), sizeof packed);
+    out.append(entry->d_name, packed.nameLength);
   }
   closedir(directory);
-  return out;
+  return fromBytes(info.Env(), out.data(), out.size());
 }
 
 Napi::Value VolumeWrap::readLink(const Napi::CallbackInfo& info) {

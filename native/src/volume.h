@@ -36,7 +36,7 @@ class Volume {
   std::unique_ptr<Inodes> inodes;
   LogRecovery recovery;
   bool strict = true;
-  // Requests that mounts have read: work that can wait, waits until they pause.
+  // Requests that mounts have read: how busy they are.
   std::atomic<uint64_t> requestCount{0};
 
   // true when a name in a directory gets no history.

@@ -3,7 +3,8 @@
  */
 import assert from 'node:assert';
 import { inspect } from 'node:util';
-import type { Caller, FileId, ListedNode, NodeReply, Plan, SnapshotRequest } from '../../native/types.js';
+import type { ListedNode } from '../../fs/listing.js';
+import type { Caller, FileId, Lsn, NodeReply, Plan, SnapshotRequest } from '../../native/types.js';
 import type { SnapshotReplies, SnapshotRequests } from '../../fs/requests.js';
 
 export type Reply =
@@ -78,8 +79,8 @@ export class Kernel implements SnapshotReplies {
     this.#settle(id, { kind: 'data', data });
   }
 
-  replyListing(id: number, entries: readonly ListedNode[]): void {
-    this.#settle(id, { kind: 'listing', entries });
+  replyListing(id: number, entries: Uint8Array): void {
+    this.#settle(id, { kind: 'listing', entries: unpackListing(Buffer.from(entries)) });
   }
 
   replyPlan(id: number, plan: Plan): void {
@@ -101,4 +102,24 @@ export class Kernel implements SnapshotReplies {
     this.answered++;
     resolve(reply);
   }
+}
+
+/** What the addon reads out of a listing. */
+function unpackListing(packed: Buffer): ListedNode[] {
+  const entries: ListedNode[] = [];
+  for (let at = 0; at < packed.length;) {
+    const pieceCount = packed.readUInt32LE(at + 44);
+    const nameStart = at + 128 + (pieceCount === 0xffff_ffff ? 0 : pieceCount * 32);
+    const pieces = BigUint64Array.from({ length: (nameStart - at - 128) / 8 }, (_, index) => packed.readBigUInt64LE(at + 128 + index * 8));
+    const plannedAt = packed.readBigUInt64LE(at + 16);
+    const file = (packed.readBigUInt64LE(at + 24) | (BigInt(packed.readUInt32LE(at + 32)) << 64n)) as FileId;
+    const end = nameStart + packed.readUInt32LE(at + 40);
+    entries.push({
+      node: Number(packed.readBigUInt64LE(at)), ino: packed.readBigUInt64LE(at + 8), timeoutMs: packed.readUInt32LE(at + 36),
+      attributes: packed.subarray(at + 48, at + 128), name: packed.subarray(nameStart, end),
+      plan: plannedAt === 0n ? undefined : { file, plannedAt: plannedAt as Lsn, ...(pieceCount === 0xffff_ffff ? {} : { pieces }) },
+    });
+    at = end;
+  }
+  return entries;
 }

@@ -6,7 +6,7 @@ import { constants } from 'node:fs';
 import { constants as os } from 'node:os';
 import { MomentError } from '../../engine/errors.js';
 import type { Caller, FileId, Lsn, LogState, Plan, Txid } from '../../native/types.js';
-import type { ResolvedEntry, Transaction } from '../../engine/types.js';
+import type { ListedEntry, ResolvedEntry, Transaction } from '../../engine/types.js';
 import type { SnapshotHistory, SnapshotNative } from '../../fs/requests.js';
 
 export interface MemoryFile {
@@ -122,12 +122,12 @@ export class MemoryVolume implements SnapshotHistory, SnapshotNative {
     return this.#entry(this.tree, first as FileId, name);
   }
 
-  async list(snapshot: Txid, directory: FileId): Promise<(ResolvedEntry & { attributes: Buffer })[]> {
+  async list(snapshot: Txid, directory: FileId): Promise<ListedEntry[]> {
     this.onQuery('list');
     const tree = this.#at(snapshot);
     return [...(tree.get(directory)?.entries ?? [])].map(([name, file]) => {
       const found = tree.get(file) ?? this.live(file);
-      return { name: Buffer.from(name, 'latin1'), file, type: found.mode & S_IFMT, attributes: packed(found) };
+      return { name: Buffer.from(name, 'latin1'), file, type: found.mode & S_IFMT, attributes: packed(found), plan: undefined };
     });
   }
 
@@ -213,7 +213,7 @@ export class MemoryVolume implements SnapshotHistory, SnapshotNative {
 
   logState(): LogState {
     const ended = this.#lastTxid as Txid;
-    return { end: 0n as Lsn, recordCount: 0, requestCount: 0, durable: 0n as Lsn, ended, endedTimeNs: this.snapshots.get(ended)?.timeNs ?? 0n };
+    return { end: 0n as Lsn, recordCount: 0, durable: 0n as Lsn, ended, endedTimeNs: this.snapshots.get(ended)?.timeNs ?? 0n };
   }
 
   access(file: FileId, _path: Buffer | null, caller: Caller, mask: number): number {

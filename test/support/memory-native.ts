@@ -178,7 +178,7 @@ export class MemoryNative extends MemoryReader implements NativeVolume {
   // NativeVolume
 
   logState(): LogState {
-    return { end: lsn(this.log.end), recordCount: this.log.recordCount, requestCount: 0, durable: lsn(this.log.end), ended: toTxid(this.ended), endedTimeNs: this.#endedTimeNs };
+    return { end: lsn(this.log.end), recordCount: this.log.recordCount, durable: lsn(this.log.end), ended: toTxid(this.ended), endedTimeNs: this.#endedTimeNs };
   }
 
   async settle(): Promise<LogState> {

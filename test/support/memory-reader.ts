@@ -3,7 +3,8 @@
  */
 import { recordHeaderBytes } from '../../engine/log-format.js';
 import { PieceKind } from '../../native/types.js';
-import type { DirectoryEntry, FileId, Plan } from '../../native/types.js';
+import { generationOf, inodeOf } from '../../engine/ids.js';
+import type { FileId, Plan } from '../../native/types.js';
 import type { LogWriter } from './log-writer.js';
 import { MemoryTree } from './memory-tree.js';
 
@@ -20,8 +21,14 @@ export class MemoryReader {
     return this.tree.packed(this.tree.get(file));
   }
 
-  readDirectory(file: FileId): DirectoryEntry[] {
-    return [...this.tree.get(file).names].map(([name, child]) => ({ name: Buffer.from(name), file: child, type: this.tree.type(this.tree.get(child)), attributes: this.stat(child) }));
+  readDirectory(file: FileId): Buffer {
+    return Buffer.concat([...this.tree.get(file).names].map(([name, child]) => {
+      const head = Buffer.alloc(16);
+      head.writeBigUInt64LE(inodeOf(child), 0);
+      head.writeUInt32LE(generationOf(child), 8);
+      head.writeUInt32LE(Buffer.byteLength(name), 12);
+      return Buffer.concat([head, this.stat(child), Buffer.from(name)]);
+    }));
   }
 
   readLink(file: FileId): Buffer {
