@@ -34,6 +34,12 @@ interface Sides {
   readonly added: Map<FileId, Slot[]>;
 }
 
+/** What counts at each snapshot. */
+interface Scopes {
+  readonly before: Scope;
+  readonly after: Scope;
+}
+
 const slash = Buffer.from('/');
 
 export class Diff {
@@ -51,12 +57,12 @@ export class Diff {
     this.#rootId = parts.rootId;
   }
 
-  /** `scope`: the file or directory that the path leads to, at either snapshot. The index must have read far enough. */
-  async between(scope: FileId, from: number, to: number): Promise<Difference[]> {
-    const inScope = new Scope(this.#paths, this.#rootId, scope);
+  /** `before`, `after`: the file or directory that the path leads to at each snapshot. The index must have read far enough. */
+  async between({ before, after }: { readonly before: FileId; readonly after: FileId }, from: number, to: number): Promise<Difference[]> {
+    const scopes = { before: new Scope(this.#paths, this.#rootId, [before]), after: new Scope(this.#paths, this.#rootId, [after]) };
     const rows = await this.#rows(Math.min(from, to), Math.max(from, to));
-    const sides = await this.#compareNames(rows, inScope, from, to);
-    const differences = [...await this.#nameDifferences(sides, from, to), ...await this.#contentDifferences(rows, sides, inScope, from, to)];
+    const sides = await this.#compareNames(rows, scopes, from, to);
+    const differences = [...await this.#nameDifferences(sides, from, to), ...await this.#contentDifferences(rows, sides, scopes.after, from, to)];
     return differences.sort((a, b) => a.path.compare(b.path));
   }
 
@@ -75,7 +81,7 @@ export class Diff {
     return rows;
   }
 
-  async #compareNames(rows: ChangeRows, scope: Scope, from: number, to: number): Promise<Sides> {
+  async #compareNames(rows: ChangeRows, scopes: Scopes, from: number, to: number): Promise<Sides> {
     const sides: Sides = { removed: new Map(), added: new Map() };
     const seen = new Set<string>();
     const pause = pacer();
@@ -87,8 +93,8 @@ export class Diff {
       const before = await this.#resolver.lookup(from, directory, name);
       const after = await this.#resolver.lookup(to, directory, name);
       if (before?.file === after?.file) continue;
-      if (before !== undefined) this.#note(sides.removed, scope, from, directory, before);
-      if (after !== undefined) this.#note(sides.added, scope, to, directory, after);
+      if (before !== undefined) this.#note(sides.removed, scopes.before, from, directory, before);
+      if (after !== undefined) this.#note(sides.added, scopes.after, to, directory, after);
     }
     return sides;
   }

@@ -15,6 +15,7 @@ import type { BigIntStats } from 'node:fs';
 import { directoryType } from './attributes.js';
 import { unpackDirectory } from './directory-entries.js';
 import { codeOf } from './errors.js';
+import type { Excludes } from './excludes.js';
 import { fileKey, fileTxidKey, filePrefix, table, txidAtEnd, txidMax } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
 import { readNumberBE } from './ids.js';
@@ -48,6 +49,8 @@ export interface ExternalChangesOptions {
   readonly transactions: Transactions;
   /** The backing directory. */
   readonly root: string;
+  /** What has no history has no changes either. */
+  readonly excludes: Excludes;
   readonly sinceNs: bigint;
 }
 
@@ -65,7 +68,7 @@ const recordsMax = 200_000;
 export async function findExternalChanges(options: ExternalChangesOptions): Promise<ExternalChanges> {
   const search = new Search(options);
   const pause = pacer();
-  for (const entry of walkTree(options.root)) {
+  for (const entry of walkTree(options.root, (path) => hides(options.excludes, path))) {
     if (entry.stats.ctimeNs > options.sinceNs) search.take(entry);
     if (search.isCut) break;
     await pause();
@@ -111,9 +114,12 @@ class Search implements ExternalChanges {
   #compareNames(directory: FileId, path: Buffer): void {
     const { native, transactions } = this.#options;
     const live = new Map<string, KnownName>();
-    for (const entry of unpackDirectory(native.readDirectory(directory, path))) live.set(entry.name.toString('latin1'), entry);
+    for (const entry of unpackDirectory(native.readDirectory(directory, path))) {
+      if (!hides(this.#options.excludes, childPath(path, entry.name))) live.set(entry.name.toString('latin1'), entry);
+    }
     const known = new Set<string>();
     for (const change of this.#lastChanges(directory)) {
+      if (hides(this.#options.excludes, childPath(path, change.name))) continue;
       const text = change.name.toString('latin1');
       known.add(text);
       // A crash may have come between a name's record and its change.
@@ -220,6 +226,11 @@ class Search implements ExternalChanges {
     this.records.push(encodeRecord({ type, flags: 0, aux, file, txid: 0n, offset: 0n, size: 0n }, body));
     if (timeNs > this.timeNs) this.timeNs = timeNs;
   }
+}
+
+function hides(excludes: Excludes, path: Buffer): boolean {
+  const text = path.toString('latin1');
+  return excludes.hides(text.slice(text.lastIndexOf('/') + 1), text);
 }
 
 function childPath(directory: Buffer, name: Buffer): Buffer {

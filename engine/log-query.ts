@@ -12,7 +12,7 @@ import { VolumeError } from './errors.js';
 import { decodePlaceEntry, fileKey, filePrefix, numberKey, placed, table, txidAtEnd, txidMax } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
 import { readNumberBE } from './ids.js';
-import { changeRows, nameChangeUpTo, nameChanges } from './name-history.js';
+import { changeRows, nameChanges } from './name-history.js';
 import type { Changes } from './changes.js';
 import type { Paths } from './paths.js';
 import { splitPath } from './path-bytes.js';
@@ -28,13 +28,15 @@ interface Range {
   readonly limit: number;
 }
 
-/** Where a path leads, or last led. */
+/** What stood at a path. */
 interface Found {
-  readonly parent: FileId | undefined;
-  readonly name: Buffer;
-  readonly file: FileId;
   readonly type: number;
+  /** The transaction up to which it belongs to the path's log. */
+  readonly until: number;
 }
+
+/** Files looked at that stood at one path: a directory may be made again and again. */
+const mostFiles = 256;
 
 export class LogQueries {
   readonly #index: IndexStore;
@@ -55,13 +57,15 @@ export class LogQueries {
 
   /** Throws VolumeError ENOENT when nothing is known of the path. */
   async log(query: LogQuery): Promise<Change[]> {
-    const found = await this.#findEver(query.path);
-    if (found === undefined) {
+    const found = await this.#filesAt(query.path);
+    // The one that is there now, or last was.
+    const [newest] = found.values();
+    if (newest === undefined) {
       throw new VolumeError('ENOENT', `nothing is known of ${query.path.toString()}: no such file now or at any time since the volume was made`);
     }
     const range = this.#range(query);
     if (range.first > range.last || range.limit <= 0) return [];
-    return found.type === directoryType ? this.#below(found.file, range) : this.#ofPath(found, range);
+    return newest.type === directoryType ? this.#below(this.#stillHere(found), range) : this.#ofFiles(found, range);
   }
 
   #range({ sinceNs, untilNs, limit }: LogQuery): Range {
@@ -70,29 +74,42 @@ export class LogQueries {
     return { first: (beforeFirst?.txid ?? 0) + 1, last, limit: limit ?? Number.POSITIVE_INFINITY };
   }
 
-  /** The file that is at the path now, else the one that last was. */
-  async #findEver(path: Buffer): Promise<Found | undefined> {
-    let at: Found = { parent: undefined, name: Buffer.alloc(0), file: this.#rootId, type: directoryType };
+  /** Files that stood at the path, the last one first. */
+  async #filesAt(path: Buffer): Promise<Map<FileId, Found>> {
+    let found = new Map<FileId, Found>([[this.#rootId, { type: directoryType, until: txidMax }]]);
     for (const name of splitPath(path)) {
-      const next = await this.#resolver.lookup(txidMax - 1, at.file, name) ?? this.#lastAt(at.file, name);
-      if (next === undefined) return undefined;
-      at = { parent: at.file, name, file: next.file, type: next.type };
+      const below: [FileId, Found][] = [];
+      for (const [directory, { until }] of found) below.push(...await this.#filesIn(directory, name, until));
+      below.sort(([, a], [, b]) => b.until - a.until);
+      found = new Map();
+      for (const [file, { type, until }] of below.slice(0, mostFiles)) {
+        // Whatever became of the last one belongs to the path; of the others, what was while they were there.
+        if (!found.has(file)) found.set(file, { type, until: found.size === 0 ? txidMax : until });
+      }
     }
-    return at;
+    return found;
   }
 
-  #lastAt(directory: FileId, name: Buffer): { file: FileId; type: number } | undefined {
-    for (let change = nameChangeUpTo(this.#index, directory, name, txidMax - 1); change !== undefined;) {
-      if (change.before !== 0n) return { file: change.before, type: change.typeBefore };
-      change = nameChangeUpTo(this.#index, directory, name, change.txid - 1);
+  /** Files that stood at a name of a directory, which itself stood there up to a transaction. */
+  async #filesIn(directory: FileId, name: Buffer, until: number): Promise<[FileId, Found][]> {
+    const files: [FileId, Found][] = [];
+    const now = await this.#resolver.lookup(txidMax - 1, directory, name);
+    if (now !== undefined) files.push([now.file, { type: now.type, until }]);
+    for (const { before, typeBefore, txid } of nameChanges(this.#index, directory, name)) {
+      if (before !== 0n) files.push([before, { type: typeBefore, until: Math.min(txid, until) }]);
     }
-    return undefined;
+    return files;
   }
 
-  /** Versions of the files that stood at one name. */
-  async #ofPath(found: Found, range: Range): Promise<Change[]> {
+  /** Of directories that stood at a path: the last one, and those that are nowhere else now. */
+  #stillHere(found: ReadonlyMap<FileId, Found>): FileId[] {
+    return [...found].filter(([file, { type }], index) => index === 0 || (type === directoryType && this.#paths.pathOf(txidMax - 1, file) === undefined)).map(([file]) => file);
+  }
+
+  /** Versions of the files that stood at one path. */
+  async #ofFiles(found: ReadonlyMap<FileId, Found>, range: Range): Promise<Change[]> {
     const steps: { file: FileId; txid: number }[] = [];
-    for (const [file, until] of this.#filesAt(found)) {
+    for (const [file, { until }] of found) {
       for (const txid of this.#txidsOf(file)) {
         if (txid >= range.first && txid <= Math.min(range.last, until)) steps.push({ file, txid });
       }
@@ -118,16 +135,6 @@ export class LogQueries {
     changes.push(...(await this.#changes.ofFile(file, transaction, bits)).reverse());
   }
 
-  /** Files that stood at the name, with the transaction up to which they belong to its log. */
-  #filesAt(found: Found): Map<FileId, number> {
-    const files = new Map<FileId, number>([[found.file, txidMax]]);
-    if (found.parent === undefined) return files;
-    for (const change of nameChanges(this.#index, found.parent, found.name)) {
-      if (change.before !== 0n && change.before !== found.file) files.set(change.before, change.txid);
-    }
-    return files;
-  }
-
   /** Transactions that may have changed the file: its attributes change with everything else, and its names. */
   #txidsOf(file: FileId): Set<number> {
     const txids = new Set<number>();
@@ -139,9 +146,9 @@ export class LogQueries {
     return txids;
   }
 
-  /** Everything below a directory, by going back through the transactions. */
-  async #below(directory: FileId, range: Range): Promise<Change[]> {
-    const scope = new Scope(this.#paths, this.#rootId, directory);
+  /** Everything below directories, by going back through the transactions. */
+  async #below(directories: readonly FileId[], range: Range): Promise<Change[]> {
+    const scope = new Scope(this.#paths, this.#rootId, directories);
     const changes: Change[] = [];
     const pause = pacer();
     for (const txid of this.#txidsBack(range)) {

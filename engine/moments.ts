@@ -40,10 +40,13 @@ export function formatMoment(timeNs: bigint, precision: 'second' | 'nanosecond')
   return `${text}.${(timeNs - seconds * nsPerSecond).toString().padStart(9, '0')}Z`;
 }
 
-/** RFC 3339, UTC, with nanoseconds: how messages tell a time. */
-export function formatTime(timeNs: bigint): string {
-  const seconds = floorSecond(timeNs) / nsPerSecond;
-  return `${new Date(Number(seconds) * 1000).toISOString().slice(0, 19)}.${(timeNs - seconds * nsPerSecond).toString().padStart(9, '0')}Z`;
+/** How people are told a time, local and to the millisecond: 2026-11-22 08:00:00.123 */
+export function localTime(timeNs: bigint): string {
+  const date = new Date(Number(timeNs / nsPerMs));
+  const two = (value: number): string => value.toString().padStart(2, '0');
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  const clock = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+  return `${day} ${clock}.${date.getMilliseconds().toString().padStart(3, '0')}`;
 }
 
 /** The first nanosecond of the second that holds a time. */

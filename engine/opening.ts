@@ -7,10 +7,12 @@
  * 2. When opening fails, nothing stays open.
  */
 import { openError } from './errors.js';
+import type { Excludes } from './excludes.js';
 import { findExternalChanges } from './external-changes.js';
 import type { IndexStore } from './index-store.js';
 import type { NativeAddon, NativeVolume } from './native.js';
 import type { Paths } from './paths.js';
+import { readExcludes } from './store-excludes.js';
 import { openStoreFiles } from './store-files.js';
 import type { StoreFiles } from './store-files.js';
 import type { Transactions } from './transactions.js';
@@ -18,8 +20,16 @@ import type { Transactions } from './transactions.js';
 export interface StoreOpenOptions {
   /** As in the addon's VolumeOptions. Default: true. */
   readonly strict?: boolean;
+  /** Default: as the volume was last opened with. */
   readonly exclude?: readonly string[];
   readonly failpoint?: string;
+}
+
+export interface OpenedStore {
+  readonly files: StoreFiles;
+  readonly native: NativeVolume;
+  /** Globs of names without history. */
+  readonly exclude: readonly string[];
 }
 
 export interface RecordExternalChangesOptions {
@@ -29,6 +39,7 @@ export interface RecordExternalChangesOptions {
   readonly transactions: Transactions;
   /** The backing directory. */
   readonly root: string;
+  readonly excludes: Excludes;
   readonly say: (line: string) => void;
 }
 
@@ -36,11 +47,12 @@ export interface RecordExternalChangesOptions {
 const clockLagNs = 20_000_000n;
 
 /** `directory`: absolute. Throws VolumeError with the remedy. */
-export function openStore(directory: string, options: StoreOpenOptions, addon: NativeAddon): { files: StoreFiles; native: NativeVolume } {
+export function openStore(directory: string, options: StoreOpenOptions, addon: NativeAddon): OpenedStore {
   const files = openStoreFiles(directory);
   try {
-    const { strict = true, exclude = [], failpoint = '' } = options;
-    return { files, native: addon.openVolume({ backing: directory, strict, exclude, failpoint }) };
+    const { strict = true, failpoint = '' } = options;
+    const exclude = options.exclude ?? readExcludes(files.root);
+    return { files, native: addon.openVolume({ backing: directory, strict, exclude, failpoint }), exclude };
   } catch (error) {
     files.close();
     throw openError(error, directory);
@@ -48,11 +60,11 @@ export function openStore(directory: string, options: StoreOpenOptions, addon: N
 }
 
 export async function recordExternalChanges(options: RecordExternalChangesOptions): Promise<void> {
-  const { native, index, paths, transactions, root, say } = options;
+  const { native, say, ...rest } = options;
   const { lastTimeNs } = native.recovery;
   // A new store: there was nothing to be changed.
   if (lastTimeNs === 0n) return;
-  const found = await findExternalChanges({ native, index, paths, transactions, root, sinceNs: lastTimeNs - clockLagNs });
+  const found = await findExternalChanges({ native, ...rest, sinceNs: lastTimeNs - clockLagNs });
   if (found.records.length === 0) return;
   const txid = await native.appendExternal(found.records, found.timeNs);
   const files = found.fileCount === 1 ? '1 file or directory was' : `${found.fileCount} files and directories were`;

@@ -11,7 +11,7 @@ import { MomentError } from './errors.js';
 import { fileTxidKey, filePrefix, table, txidAtEnd } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
 import { txid as toTxid } from './ids.js';
-import { floorSecond, formatMoment, formatTime, nsPerSecond, readMoment } from './moments.js';
+import { floorSecond, formatMoment, localTime, nsPerSecond, readMoment } from './moments.js';
 import { thin } from './thinning.js';
 import type { Pins } from './pins.js';
 import type { Moment, Transactions } from './transactions.js';
@@ -40,8 +40,8 @@ export class Times {
   }
 
   snapshotAt(timeNs: bigint): Txid {
-    if (timeNs > this.#clockNs()) throw new MomentError('future', `${formatTime(timeNs)} lies in the future; give a moment that has passed`);
-    return this.#atOrBefore(timeNs);
+    if (timeNs > this.#clockNs()) throw new MomentError('future', `${localTime(timeNs)} lies in the future; give a moment that has passed`);
+    return this.#atOrBefore(timeNs, localTime(timeNs));
   }
 
   parseMoment(text: string): Txid {
@@ -54,7 +54,7 @@ export class Times {
     }
     if ('txid' in moment) return this.#transaction(moment.txid);
     if (moment.startNs > this.#clockNs()) throw new MomentError('future', `${text} lies in the future; give a moment that has passed`);
-    return this.#atOrBefore(moment.timeNs);
+    return this.#atOrBefore(moment.timeNs, text);
   }
 
   /** The names to list, newest first. */
@@ -97,16 +97,16 @@ export class Times {
     const last = this.#transactions.last().txid;
     if (number > last) throw new MomentError('future', `transaction ${number} has not ended yet; the last one is ${last}`);
     if (this.#transactions.get(toTxid(number)) === undefined) {
-      throw new MomentError('too-old', `transaction ${number} is no longer kept; the oldest moment is ${formatTime(this.oldestNs())}`);
+      throw new MomentError('too-old', `transaction ${number} is no longer kept; the oldest moment is ${localTime(this.oldestNs())}`);
     }
     return toTxid(number);
   }
 
-  #atOrBefore(timeNs: bigint): Txid {
+  #atOrBefore(timeNs: bigint, text: string): Txid {
     const moment = this.#transactions.atOrBefore(timeNs);
     if (moment !== undefined) return toTxid(moment.txid);
     if (timeNs < this.oldestNs()) {
-      throw new MomentError('too-old', `${formatTime(timeNs)} lies before the oldest moment, ${formatTime(this.oldestNs())}`);
+      throw new MomentError('too-old', `${text} lies before the oldest moment, ${localTime(this.oldestNs())}`);
     }
     return toTxid(0);
   }

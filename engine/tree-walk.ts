@@ -20,8 +20,8 @@ export interface WalkedEntry {
 const slash = Buffer.from('/');
 const store = Buffer.from(storeName);
 
-/** `root`: a path ending without a slash; the walk stays on its file system. */
-export function* walkTree(root: string): Generator<WalkedEntry> {
+/** `root`: a path ending without a slash; the walk stays on its file system. `hides`: what to leave out, with all that is below. */
+export function* walkTree(root: string, hides: (path: Buffer) => boolean = () => false): Generator<WalkedEntry> {
   const rootBytes = Buffer.from(`${root}/`);
   const rootStats = lstatSync(`${root}/.`, { bigint: true });
   yield { path: Buffer.alloc(0), stats: rootStats };
@@ -30,6 +30,7 @@ export function* walkTree(root: string): Generator<WalkedEntry> {
     for (const name of namesOf(Buffer.concat([rootBytes, directory]))) {
       if (directory.length === 0 && name.equals(store)) continue;
       const path = directory.length === 0 ? name : Buffer.concat([directory, slash, name]);
+      if (hides(path)) continue;
       const stats = lstatSync(Buffer.concat([rootBytes, path]), { bigint: true, throwIfNoEntry: false });
       if (stats === undefined || stats.dev !== rootStats.dev) continue;
       yield { path, stats };

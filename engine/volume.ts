@@ -14,6 +14,7 @@ import type { DeletedEntry } from './deleted.js';
 import { Diff } from './diff.js';
 import { DiskUsage } from './disk-usage.js';
 import { VolumeError } from './errors.js';
+import { compileExcludes } from './excludes.js';
 import { lsn } from './ids.js';
 import { IndexService } from './index-service.js';
 import { LogQueries } from './log-query.js';
@@ -26,6 +27,7 @@ import { Pins } from './pins.js';
 import { PlanReader } from './plan-reader.js';
 import type { History } from './ports.js';
 import { Resolver } from './resolve.js';
+import { keepExcludes } from './store-excludes.js';
 import type { StoreFiles } from './store-files.js';
 import { Times } from './times.js';
 import type { SnapshotName } from './times.js';
@@ -46,9 +48,9 @@ interface Parts {
   readonly files: StoreFiles;
   readonly addon: NativeAddon;
   readonly native: NativeVolume;
+  readonly exclude: readonly string[];
   readonly options: VolumeOpenOptions;
 }
-
 
 export class Volume implements History {
   readonly native: NativeVolume;
@@ -71,10 +73,10 @@ export class Volume implements History {
   /** Opens the volume of a directory, or makes one. Throws VolumeError with the remedy. */
   static async open(directory: string, options: VolumeOpenOptions = {}): Promise<Volume> {
     const addon = options.addon ?? await loadAddon();
-    const { files, native } = openStore(resolve(directory), options, addon);
+    const { files, native, exclude } = openStore(resolve(directory), options, addon);
     let volume: Volume | undefined;
     try {
-      volume = new Volume({ files, addon, native, options });
+      volume = new Volume({ files, addon, native, exclude, options });
       await volume.#ready();
       return volume;
     } catch (error) {
@@ -85,11 +87,11 @@ export class Volume implements History {
   }
 
   private constructor(parts: Parts) {
-    const { native, files, options } = parts;
+    const { native, files, exclude, options } = parts;
     this.#parts = parts;
     this.native = native;
     this.rootId = native.rootId;
-    this.excludes = options.exclude ?? [];
+    this.excludes = exclude;
     this.#service = new IndexService({
       files, isNew: native.recovery.lastTimeNs === 0n,
       setThreadIdle: parts.addon.setThreadIdle, releaseMapped: parts.addon.releaseMapped,
@@ -190,10 +192,11 @@ export class Volume implements History {
 
   async diff(path: Buffer, from: Txid, to: Txid): Promise<Difference[]> {
     await this.#service.caughtUp();
-    const scope = await this.resolvePath(to, path) ?? await this.resolvePath(from, path);
-    if (scope === undefined) throw new VolumeError('ENOENT', `${path.toString()} was there at neither moment; check the path with "tidemark log"`);
+    const before = await this.resolvePath(from, path);
+    const after = await this.resolvePath(to, path) ?? before;
+    if (after === undefined) throw new VolumeError('ENOENT', `${path.toString()} was there at neither moment; check the path with "tidemark log"`);
     return new Diff({ index: this.#service.store, paths: this.#paths, resolver: this.#resolver, transactions: this.#transactions, rootId: this.rootId })
-      .between(scope.file, Number(from), Number(to));
+      .between({ before: (before ?? after).file, after: after.file }, Number(from), Number(to));
   }
 
   async deletedEntries(snapshot: Txid, directory: FileId): Promise<DeletedEntry[]> {
@@ -226,7 +229,7 @@ export class Volume implements History {
     const { liveBytes, historyBytes } = await this.#usage.now();
     const { transactions, external } = this.#service.store.progress();
     return {
-      id: this.#parts.files.id, txid: ended, lastTimeNs: endedTimeNs, oldestNs: this.oldestNs(), transactions, historyBytes,
+      id: this.#parts.files.id, txid: ended, lastTimeNs: this.#transactions.get(ended)?.timeNs ?? endedTimeNs, oldestNs: this.oldestNs(), transactions, historyBytes,
       indexLagBytes: end - BigInt(Math.min(this.#service.readUpTo, Number(end))), externalTransactions: external,
       ...(liveBytes === undefined ? {} : { liveBytes }),
     };
@@ -273,8 +276,10 @@ export class Volume implements History {
     await this.#service.caughtUp();
     if (this.#service.damaged > 0) this.#say(`the log has ${this.#service.damaged} damaged regions; run "tidemark verify" to see what is lost`);
     await recordExternalChanges({
-      native: this.native, index: this.#service.store, paths: this.#paths, transactions: this.#transactions, root: this.#parts.files.root, say: (line) => { this.#say(line); },
+      native: this.native, index: this.#service.store, paths: this.#paths, transactions: this.#transactions, root: this.#parts.files.root,
+      excludes: compileExcludes(this.excludes), say: (line) => { this.#say(line); },
     });
+    keepExcludes(this.#parts.files.root, this.excludes);
     await this.#service.caughtUp();
   }
 

@@ -9,7 +9,7 @@
 import type { SessionState } from '../native/types.js';
 import type { Driver, MountableVolume } from './drivers/driver.js';
 import { nativeDriver } from './drivers/native.js';
-import { compileExcludes } from './excludes.js';
+import { compileExcludes } from '../engine/excludes.js';
 import { SnapshotRequests } from './requests.js';
 
 export interface MountVolumeOptions {

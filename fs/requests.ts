@@ -13,7 +13,7 @@ import { messageOf } from '../engine/errors.js';
 import type { History } from '../engine/ports.js';
 import { sizeOf } from './attributes.js';
 import { ErrnoError, errnoOf } from './errno.js';
-import type { Excludes } from './excludes.js';
+import type { Excludes } from '../engine/excludes.js';
 import { FaultLog } from './fault-log.js';
 import { LiveGuard, longTimeoutMs, noGuard } from './guard.js';
 import type { Guard } from './guard.js';

@@ -17,14 +17,7 @@ export function jsonTime(timeNs: bigint): string {
   return `${whole}.${nanoseconds.toString().padStart(9, '0')}Z`;
 }
 
-/** Local time to the millisecond: 2026-11-22 08:00:00.123 */
-export function localTime(timeNs: bigint): string {
-  const date = new Date(Number(timeNs / 1_000_000n));
-  const two = (value: number): string => value.toString().padStart(2, '0');
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  const clock = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-  return `${day} ${clock}.${date.getMilliseconds().toString().padStart(3, '0')}`;
-}
+export { localTime } from '../engine/moments.js';
 
 /** 512 B, 4.0 KiB, 1.5 GiB */
 export function sizeText(bytes: bigint | number): string {

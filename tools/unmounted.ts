@@ -28,7 +28,7 @@ export function storeDirectory(argument: string): string {
 export async function withVolume<T>(directory: string, work: (volume: Volume) => Promise<T>): Promise<T> {
   // Loaded here, so that commands that need no engine start quickly.
   const { Volume } = await import('../engine/volume.js');
-  const volume = await Volume.open(directory, { strict: true, exclude: [], failpoint: '' });
+  const volume = await Volume.open(directory);
   try {
     return await work(volume);
   } finally {

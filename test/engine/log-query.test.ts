@@ -145,6 +145,29 @@ void t.test('links, and what is not known', async (t) => {
   await t.rejects(s.log('/never'), { code: 'ENOENT', message: /nothing is known of \/never/ });
 });
 
+void t.test('a directory made again keeps the log of the one before, and is compared with it', async (t) => {
+  const s = await scene(t);
+  const before = s.folder(s.root, 'd');
+  s.write(s.file(before, 'x'), 'xx');
+  s.write(s.file(before, 'y'), 'y');
+  await s.volume.settled();
+  const then = Number((await s.volume.status()).txid);
+  for (const [directory, name] of [[before, 'x'], [before, 'y'], [s.root, 'd']] as const) {
+    s.native.unlink(directory, name);
+    s.native.barrier('name');
+  }
+  const after = s.folder(s.root, 'd');
+  s.write(s.file(after, 'x'), 'new');
+  const now = Number((await s.volume.settled()).txid);
+  t.same(await s.log('/d/x'), ['write /d/x 3', 'create /d/x 0', 'delete /d/x', 'write /d/x 2', 'create /d/x 0']);
+  t.same(await s.log('/d/y'), ['delete /d/y', 'write /d/y 1', 'create /d/y 0']);
+  t.same(await s.log('/d'), [
+    'write /d/x 3', 'create /d/x 0', 'mkdir /d', 'rmdir /d', 'delete /d/y', 'delete /d/x', 'write /d/y 1', 'create /d/y 0', 'write /d/x 2', 'create /d/x 0', 'mkdir /d',
+  ]);
+  t.same(await s.diff(then, now, '/d'), await s.diff(then, now));
+  t.same(await s.diff(then, now, '/d'), ['changed /d', 'changed /d/x 2→3', 'removed /d/y 1→-']);
+});
+
 void t.test('a removed tree is told by name, and so is what was in it', async (t) => {
   const s = await scene(t);
   const folder = s.folder(s.root, 'd');

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import t from 'tap';
 import { MomentError } from '../../engine/errors.js';
 import { ErrnoError, errnoName, errnoOf } from '../../fs/errno.js';
-import { compileExcludes } from '../../fs/excludes.js';
+import { compileExcludes } from '../../engine/excludes.js';
 import { FaultLog } from '../../fs/fault-log.js';
 import { kindOfName } from '../../fs/moment-name.js';
 import { secondNs, sevenNs } from './setup.js';

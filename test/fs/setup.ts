@@ -1,5 +1,5 @@
 /** A volume in memory with the requests and the kernel's side connected to it. */
-import { compileExcludes } from '../../fs/excludes.js';
+import { compileExcludes } from '../../engine/excludes.js';
 import { SnapshotRequests } from '../../fs/requests.js';
 import { Kernel } from './kernel.js';
 import { MemoryVolume } from './memory-volume.js';

@@ -1,7 +1,7 @@
 /** What `.snapshots` shows, asked for as the kernel asks. */
 import t from 'tap';
 import type { FileId } from '../../native/types.js';
-import { compileExcludes } from '../../fs/excludes.js';
+import { compileExcludes } from '../../engine/excludes.js';
 import { SnapshotRequests } from '../../fs/requests.js';
 import { Kernel, root } from './kernel.js';
 import { MemoryVolume, nameOfTime, rootId } from './memory-volume.js';

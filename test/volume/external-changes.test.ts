@@ -50,6 +50,25 @@ void t.test('an untouched tree gives no external transaction, whatever its times
   });
 });
 
+void t.test('what has no history has no external changes, also for commands that open the volume without a mount', async (t) => {
+  await withMount(t, { arguments: ['--exclude=*.tmp', '--exclude=cache/objects'] }, async (mount) => {
+    mkdirSync(mount.path('cache'));
+    mkdirSync(mount.path('cache', 'objects'));
+    for (const name of ['kept', 'old.tmp', 'cache/objects/old']) writeFileSync(mount.path(name), `${name}\n`);
+    await mount.unmount();
+    const bare = (name: string): string => join(mount.directory, name);
+    writeFileSync(bare('old.tmp'), 'written outside\n');
+    rmSync(bare('cache/objects/old'));
+    writeFileSync(bare('cache/objects/new'), 'new\n');
+    t.equal((await mount.json('status', mount.directory))[0]?.['externalTransactions'], 0, 'status without a mount');
+    await mount.cliWell('verify', mount.directory);
+    await mount.mount();
+    t.equal((await mount.json('status', mount.mountpoint))[0]?.['externalTransactions'], 0, 'the next mount');
+    const paths = (await mount.json('log', mount.mountpoint)).map(({ path }) => String(path));
+    t.notOk(paths.some((path) => path.endsWith('.tmp') || path.includes('objects/')), paths.join(' '));
+  });
+});
+
 void t.test('changes made after a crash and before the next mount are external too', async (t) => {
   await withMount(t, {}, async (mount) => {
     writeFileSync(mount.path('file'), 'one\n');

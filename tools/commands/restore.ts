@@ -7,7 +7,7 @@
  */
 import { lstatSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
-import { compileExcludes } from '../../fs/excludes.js';
+import { compileExcludes } from '../../engine/excludes.js';
 import { withDaemonIfAllowed } from '../asking.js';
 import { argumentPath, bytesOf, joinPath, nameOf, shown } from '../byte-path.js';
 import type { BytePath } from '../byte-path.js';

@@ -91,7 +91,8 @@ function textMounted(status: StatusReply): string {
 
 function textKnown(known: Known): string {
   const last = known.lastTransaction;
-  const by = last === undefined ? '' : `, by ${userText(last.uid)} ${last.command}[${last.pid}]`;
+  // Nobody ended a transaction of changes made while nothing was mounted.
+  const by = last === undefined || last.pid === 0 ? '' : `, by ${userText(last.uid)} ${last.command}[${last.pid}]`;
   const live = known.liveBytes === undefined ? '' : `${sizeText(BigInt(known.liveBytes))} live, `;
   const lag = known.indexLagBytes === '0' ? 'up to date' : `${sizeText(BigInt(known.indexLagBytes))} behind`;
   const external = known.externalTransactions === 0 ? '' : `  outside   ${counted(known.externalTransactions, 'transaction')} made of changes while not mounted\n`;
