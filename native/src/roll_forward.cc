@@ -1,6 +1,9 @@
 // After a crash: a change of a name may be in the log and not in the tree, or half in it. The log has told it, so it is
 // done now (whoever asked for it was given no answer, or an answer that promised it).
 //
+// Only half of a rename may be told, where the power took the other half of its records (or where its other name has no history). Then it
+// cannot be done, and has not been unless the tree shows it: the log takes back what it told.
+//
 // Idempotent: each step looks first whether the tree still stands as the record says it stood before.
 #include <errno.h>
 #include <stdio.h>
@@ -66,13 +69,28 @@ void finishLink(const Backing& backing, const UnfinishedName& change) {
   if (linkat(AT_FDCWD, Backing::procPath(file.get()).c_str(), step.fd(), step.name(), AT_SYMLINK_FOLLOW) != 0) return;
 }
 
+// Whether the second record tells the other half of the rename of the first: both are of one file, and one stands right behind the other.
+bool arePair(const UnfinishedName& from, const UnfinishedName& to) {
+  const NameOperation wanted = from.operation == NameOperation::kExchange ? NameOperation::kExchange : NameOperation::kRenameTo;
+  return to.txid == from.txid && to.operation == wanted && to.after.file == from.before.file;
+}
+
 }  // namespace
 
-void Volume::rollForward() {
+int Volume::takeBackUnlessDone(const UnfinishedName& change) {
+  const Step step(backing, change);
+  if (!step.valid() || step.leadsTo(change.after)) return 0;
+  RecordBatch batch(change.txid);
+  batch.name(change.directory, change.name, NameOperation::kExternal, change.before, change.before);
+  Lsn position;
+  return log.append(batch, &position);
+}
+
+int Volume::rollForward() {
   const auto& names = recovery.names;
   for (size_t i = 0; i < names.size(); i++) {
     const UnfinishedName& change = names[i];
-    const bool isPair = i + 1 < names.size() && names[i + 1].txid == change.txid;
+    const bool isPair = i + 1 < names.size() && arePair(change, names[i + 1]);
     switch (change.operation) {
       case NameOperation::kUnlink:
       case NameOperation::kRmdir: {
@@ -82,14 +100,18 @@ void Volume::rollForward() {
       }
       case NameOperation::kRenameAway:
       case NameOperation::kExchange:
-        if (isPair) finishRename(backing, change, names[i + 1]);
-        if (isPair) i++;
+        if (isPair) finishRename(backing, change, names[++i]);
+        else if (const int error = takeBackUnlessDone(change)) return error;
+        break;
+      case NameOperation::kRenameTo:
+        if (const int error = takeBackUnlessDone(change)) return error;
         break;
       case NameOperation::kLink: finishLink(backing, change); break;
       default: break;
     }
   }
   recovery.names.clear();
+  return 0;
 }
 
 }  // namespace tidemark

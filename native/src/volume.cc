@@ -48,7 +48,7 @@ int Volume::open(const VolumeOptions& options, const uint8_t (&id)[16]) {
   transactions = std::make_unique<Transactions>(&log, !strict);
   inodes = std::make_unique<Inodes>(&backing, descriptorLimit());
   recovery.recoveredCount = recovery.lastSeen - recovery.lastEnded;
-  rollForward();
+  if (const int error = rollForward()) return error;
   if (const int error = transactions->start(recovery.lastEnded, recovery.lastSeen, recovery.lastTimeNs)) return error;
   RecordBatch batch(recovery.lastSeen + 1);
   if (!recovery.clean) batch.note(Note::kRecovered, wallClockNs());

@@ -51,7 +51,9 @@ class Volume {
  private:
   int takeLock();
   // Finishes changes of names that a crash cut between their record and their act.
-  void rollForward();
+  int rollForward();
+  // The log goes on to tell what the tree shows, when a change that it told cannot be finished.
+  int takeBackUnlessDone(const UnfinishedName& change);
 
   std::vector<std::string> exclude_;
   UniqueFd lockFd_;
