@@ -233,7 +233,8 @@ int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& 
       const bool permissions = (in.valid & (FATTR_MODE | FATTR_UID | FATTR_GID)) != 0;
       if (permissions && volume_->strict && inode->bornAt <= volume_->log.durable()) {
         mayBlock();
-        if (const int error = change.awaitDurable(change.position())) return error;
+        // Not this change's own records: there are none when this transaction saved the attributes before, as for a change of times.
+        if (const int error = change.awaitDurable(inode->lastUndo)) return error;
       }
     }
     return changeAttributes(lease.fd(), sizeFd, in);
