@@ -11,7 +11,7 @@
  */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeDirectory } from './store-files.js';
+import { makeDirectory, syncDirectory } from './store-files.js';
 
 /** Raised when keys or values change their meaning. */
 export const indexFormat = 1;
@@ -51,6 +51,8 @@ export class IndexHealth {
     if (fault !== undefined) this.remove();
     const attempts = fault === undefined && state?.state === 'opening' ? state.attempts + 1 : 1;
     this.#write('opening', attempts);
+    // Before a page is written: else the power could leave pages of ours under a state that still says that the index was closed.
+    syncDirectory(this.#directory);
     return fault;
   }
 

@@ -117,7 +117,8 @@ function parseVolumeFile(text: string, directory: string): { id: string; created
   return { id: content.id, createdNs: BigInt(createdMs) * 1_000_000n };
 }
 
-function syncDirectory(path: string): void {
+/** What was renamed or made in a directory is on the disk when this returns. */
+export function syncDirectory(path: string): void {
   const fd = openSync(path, 'r');
   try {
     fsyncSync(fd);
