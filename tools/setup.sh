@@ -13,7 +13,7 @@ root=$PWD
 # One list for each purpose: what is looked for, and the Debian package that has it.
 build_needs=(g++:g++ make:make python3:python3)
 mount_needs=(fusermount3:fuse3)
-test_needs=(sqlite3:sqlite3 git:git rsync:rsync vim:vim gcc:gcc setfacl:acl setfattr:attr bindfs:bindfs fio:fio strace:strace mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs
+test_needs=(sqlite3:sqlite3 git:git rsync:rsync vim:vim gcc:gcc setfacl:acl setfattr:attr bindfs:bindfs fio:fio strace:strace mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs
   '/usr/lib/postgresql/*/bin/initdb:postgresql')
 
 fail() {

@@ -34,8 +34,18 @@ export class Moments {
     return BigInt((await this.#client.ask('moment', { text: '0s' })).timeNs);
   }
 
+  /** The newest transaction; what is open is ended first. */
+  async last(): Promise<{ readonly txid: string; readonly timeNs: string }> {
+    return this.#client.ask('moment', { text: '0s' });
+  }
+
   async transactionAt(name: string): Promise<string> {
     return (await this.#client.ask('moment', { text: name })).txid;
+  }
+
+  /** The end of a transaction, ns. Throws when there is none of this number. */
+  async timeOf(txid: string): Promise<bigint> {
+    return BigInt((await this.#client.ask('moment', { text: `txn-${txid}` })).timeNs);
   }
 
   close(): void {

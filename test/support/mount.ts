@@ -200,7 +200,14 @@ class Guard {
   readonly #shell;
 
   constructor(place: string) {
-    const script = 'pid=; while read word; do [ "$word" = done ] && exit; pid=$word; done; [ -n "$pid" ] && kill -9 "$pid"; umount -l "$1/mounted" "$1/protected"; rm -rf --one-file-system "$1"';
+    const script = [
+      'pid=; while read -r word; do [ "$word" = done ] && exit; pid=$word; done',
+      '[ -n "$pid" ] && kill -9 "$pid"',
+      // The latest mount first; then loop devices on files of the place that nothing was mounted from.
+      'tac /proc/self/mountinfo | while read -r _ _ _ _ path _; do case $path in "$1"/*) umount -l "$path";; esac; done',
+      'losetup --list --noheadings --output NAME,BACK-FILE | while read -r device file; do case $file in "$1"/*) losetup -d "$device";; esac; done',
+      'rm -rf --one-file-system "$1"',
+    ].join('\n');
     this.#shell = spawn('sh', ['-c', script, 'sh', place], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
     this.#shell.unref();
     this.#shell.stdin.on('error', () => undefined);

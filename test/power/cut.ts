@@ -1,0 +1,125 @@
+/**
+ * One power cut: mounts the image as it is after the cut, lets Tidemark recover, and checks every promise that had been made by then.
+ * In: an image, the cut, the witness. Out: complaints; none when all is well.
+ *
+ * Invariants:
+ * 1. `tidemark mount` works at once, and `tidemark verify` finds nothing.
+ * 2. The live tree is as check-live.ts says, each snapshot as check-past.ts says; a snapshot whose transaction must be in the log is there.
+ * 3. A write through the mount works afterwards, and the past has it.
+ * 4. The image is changed by that: it serves for one examination.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Moments } from '../model/moments.js';
+import { withDirectory } from '../support/mount.js';
+import type { Mount } from '../support/mount.js';
+import { Random } from '../support/seed.js';
+import { checkLive } from './check-live.js';
+import { checkLostMoment, checkPast } from './check-past.js';
+import type { Cut } from './journal.js';
+import { mountImage } from './recording-disk.js';
+import { isLogged, reachAt } from './witness.js';
+import type { LaneWitness, SnapshotWitness, Witness } from './witness.js';
+
+export interface Examined {
+  readonly complaints: readonly string[];
+  readonly snapshotsCompared: number;
+  /** Snapshots whose transaction had its END lost with the log's last records. */
+  readonly snapshotsLost: number;
+}
+
+/** Snapshots compared for each lane: the newest before the cut, and some of the others. */
+const newestCompared = 4;
+const othersCompared = 4;
+
+/** What goes wrong on the way is a complaint, too. */
+export async function examine(t: { comment(...words: unknown[]): void }, image: string, cut: Cut, witness: Witness): Promise<Examined> {
+  const examination = new Examination(cut, witness);
+  try {
+    await withDirectory(t, { prepare: (directory) => mountImage(image, directory) }, async (mount) => {
+      await examination.run(mount);
+      if (examination.complaints.length > 0) t.comment(mount.daemonLog().slice(-4000));
+    });
+  } catch (error) {
+    examination.complaints.push(String(error));
+  }
+  return examination;
+}
+
+class Examination implements Examined {
+  readonly complaints: string[] = [];
+  snapshotsCompared = 0;
+  snapshotsLost = 0;
+  readonly #cut: Cut;
+  readonly #witness: Witness;
+
+  constructor(cut: Cut, witness: Witness) {
+    this.#cut = cut;
+    this.#witness = witness;
+  }
+
+  async run(mount: Mount): Promise<void> {
+    pretendReboot(mount.directory);
+    await mount.mount();
+    const verified = await mount.cli('verify', mount.mountpoint);
+    if (verified.status !== 0) this.complaints.push(`verify: status ${verified.status}: ${verified.stdout}${verified.stderr}`);
+    const moments = await Moments.connect(mount);
+    try {
+      for (const lane of this.#witness.lanes) await this.#checkLane(lane, mount, moments);
+      this.complaints.push(...(await useAgain(mount, moments)));
+    } finally {
+      moments.close();
+    }
+  }
+
+  async #checkLane(lane: LaneWitness, mount: Mount, moments: Moments): Promise<void> {
+    const { position } = this.#cut;
+    const reach = reachAt(this.#witness, lane, position);
+    this.complaints.push(...(await checkLive(lane, reach, mount.path(lane.directory))));
+    for (const snapshot of chooseSnapshots(lane, this.#cut)) {
+      const { txid, timeNs, moment } = snapshot;
+      if ((await moments.timeOf(txid).catch(() => undefined)) === timeNs) {
+        this.snapshotsCompared += 1;
+        this.complaints.push(...(await checkPast(lane, snapshot, reach, mount.mountpoint)));
+      } else {
+        this.snapshotsLost += 1;
+        if (isLogged(this.#witness, moment, position)) this.complaints.push(`transaction ${txid} is not in the log, although it was synced`);
+        this.complaints.push(...(await checkLostMoment(lane, moments.nameOf(timeNs), reach, mount.mountpoint)));
+      }
+    }
+  }
+}
+
+/**
+ * The index remembers the machine's boot, and is thrown away after another: its pages are not synced. Our machine did not go down, so the store
+ * gets the name of another boot; of the same length and in the same place, as a real one would stand there.
+ */
+export function pretendReboot(directory: string): void {
+  const path = join(directory, '.tidemark/index/state.json');
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+  try {
+    const text = readFileSync(path, 'latin1');
+    writeFileSync(path, text.replace(boot, boot.replaceAll(/[0-9a-f]/g, '0')), { encoding: 'latin1', flag: 'r+' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
+function chooseSnapshots(lane: LaneWitness, cut: Cut): SnapshotWitness[] {
+  const random = new Random(cut.seed);
+  const taken = lane.snapshots.filter(({ at }) => at <= cut.position);
+  const older = taken.slice(0, -newestCompared);
+  const others = new Set(Array.from({ length: othersCompared }, () => older[random.below(Math.max(1, older.length))]));
+  return [...[...others].filter((snapshot) => snapshot !== undefined), ...taken.slice(-newestCompared)];
+}
+
+/** Writes once more and looks whether the present and the past have it. */
+async function useAgain(mount: Mount, moments: Moments): Promise<string[]> {
+  const path = mount.path('afterwards');
+  await writeFile(path, 'one', { flush: true });
+  const { txid } = await moments.last();
+  await writeFile(path, 'two', { flush: true });
+  const [past, present] = [await readFile(mount.path('.snapshots', `@txn-${txid}`, 'afterwards'), 'utf8'), await readFile(path, 'utf8')];
+  return past === 'one' && present === 'two' ? [] : [`a write afterwards gave "${present}", and "${past}" in the past`];
+}

@@ -1,0 +1,116 @@
+/**
+ * Records a workload on a protected directory: what the disk was told, and what the applications were promised. In: how much is to be done.
+ * Out: base image, journal, witness.
+ *
+ * Invariants:
+ * 1. The workload runs in this process, the daemon in another.
+ * 2. Cuts may lie anywhere behind `start`: before Tidemark was first mounted, while it works, is unmounted, and works again.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Mount, MountOptions } from '../support/mount.js';
+import { withMount } from '../support/mount.js';
+import { Random } from '../support/seed.js';
+import { Moments } from '../model/moments.js';
+import { LaneWork, logSyncBegins } from './lane.js';
+import { RecordingDisk } from './recording-disk.js';
+import type { LaneWitness, NameState, Node, Witness } from './witness.js';
+
+export interface RecordingOptions {
+  readonly seed: number;
+  readonly lanes: number;
+  /** Mounts in a row, with a clean unmount between two. */
+  readonly sessions: number;
+  /** What one lane does in one session. */
+  readonly work: (lane: LaneWork, random: Random) => Promise<void>;
+  /** As in Surroundings; default 3. */
+  readonly writesBackIn?: number;
+  /** Of `tidemark mount`. */
+  readonly arguments?: readonly string[];
+}
+
+export interface Recording {
+  readonly witness: Witness;
+  readonly base: string;
+  readonly journal: string;
+  /** A directory in memory. */
+  readonly memory: string;
+  /** The journal's length when what is there from the beginning was on the disk. */
+  readonly start: number;
+}
+
+/** What every lane has from before Tidemark, by size. */
+const preparedFiles = new Map([['a', 5000], ['b', 100_000], ['old', 20_000], ['sub/a', 4096], ['sub/old', 300]]);
+
+/** Records, then runs the body while everything is there. `t` hears what the daemon said when something throws. */
+export async function withRecording(t: { comment(...words: unknown[]): void }, options: RecordingOptions, body: (recording: Recording) => Promise<void>): Promise<void> {
+  const random = new Random(options.seed);
+  const witness: Witness = { lanes: [], logSyncs: [], writeBacks: [], moment: 0 };
+  let disk: RecordingDisk | undefined;
+  const prepare = async (directory: string): Promise<void> => {
+    disk = new RecordingDisk(directory);
+    await disk.start();
+    for (let index = 0; index < options.lanes; index += 1) witness.lanes.push(prepareLane(directory, `lane-${index}`, random));
+    await disk.syncAll();
+    const at = disk.position();
+    for (const lane of witness.lanes) lane.operations.push({ what: 'prepared', endedAt: at });
+  };
+  const mountOptions: MountOptions = { prepare, ...(options.arguments === undefined ? {} : { arguments: options.arguments }) };
+  await withMount(t, mountOptions, async (mount) => {
+    if (disk === undefined) throw new Error('the disk was prepared');
+    for (let session = 0; session < options.sessions; session += 1) {
+      if (session > 0) await mount.mount();
+      await workOnce(mount, disk, witness, options, random);
+      await mount.unmount();
+    }
+    const { base, journal, memory } = disk;
+    await disk.stop();
+    await body({ witness, base, journal, memory, start: witness.lanes[0]?.operations[0]?.endedAt ?? 0 });
+  });
+}
+
+async function workOnce(mount: Mount, disk: RecordingDisk, witness: Witness, options: RecordingOptions, random: Random): Promise<void> {
+  const moments = await Moments.connect(mount);
+  try {
+    const around = { witness, writesBackIn: options.writesBackIn ?? 3, position: () => disk.position(), writeBack: (path: string) => disk.writeBack(path), lastTransaction: () => moments.last() };
+    const working = witness.lanes.map((lane) => {
+      const own = new Random(random.below(2 ** 32));
+      return options.work(new LaneWork(around, lane, mount.path(lane.directory), own), own);
+    });
+    const all = Promise.allSettled(working);
+    await writeBackBytes(disk, witness, new Random(random.below(2 ** 32)), all);
+    const failed = (await all).find((outcome) => outcome.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  } finally {
+    moments.close();
+  }
+  const began = logSyncBegins(witness);
+  await disk.syncAll();
+  witness.logSyncs.push({ ...began, at: disk.position() });
+}
+
+/** The kernel may write any page to the disk at any time: here it does, much sooner than by itself, past the mount. */
+async function writeBackBytes(disk: RecordingDisk, witness: Witness, random: Random, until: Promise<unknown>): Promise<void> {
+  let isOver = false;
+  void until.then(() => (isOver = true));
+  while (!isOver) {
+    const lane = random.pick(witness.lanes);
+    await disk.writeBackBytes(join(lane.directory, random.pick([...lane.names.keys()])));
+    await sleep(random.below(4));
+  }
+}
+
+function prepareLane(root: string, directory: string, random: Random): LaneWitness {
+  mkdirSync(join(root, directory, 'sub'), { recursive: true });
+  const nodes: Node[] = [{ id: 0, kind: 'directory', versions: [], syncs: [] }];
+  const names = new Map([['sub', [{ op: 0, node: 0, waited: false } as NameState]]]);
+  for (const [path, size] of preparedFiles) {
+    const bytes = Buffer.from(Uint8Array.from({ length: size }, () => random.below(256)));
+    writeFileSync(join(root, directory, path), bytes, { mode: 0o644 });
+    names.set(path, [{ op: 0, node: nodes.length, waited: false }]);
+    nodes.push({ id: nodes.length, kind: 'file', versions: [{ op: 0, bytes, mode: 0o644, waited: false }], syncs: [{ op: 0, isFull: true }] });
+  }
+  const directorySyncs = new Map(['', 'sub'].map((path) => [path, [{ op: 0, isFull: true }]]));
+  return { directory, operations: [], nodes, names, directorySyncs, snapshots: [] };
+}
