@@ -79,7 +79,17 @@ function thenFault(past: Past, path: string, node: Node, found: Found): string |
   const versions = statesBetween(node.versions, promised(node.syncs, snapshot.op, reach), snapshot.op).map(({ bytes }) => bytes);
   const fault = contentFault(found.bytes, { versions, mayBeLonger: mayBeNew });
   if (fault !== undefined) return fault;
-  return mayBeNew || !isSettled(lane, node, path, snapshot.op) ? undefined : attributesFault(past, path, found);
+  if (!isSettled(lane, node, path, snapshot.op)) return undefined;
+  return mayBeNew ? modeFault(past, path, node, found) : attributesFault(past, path, found);
+}
+
+/** Of a file whose size and times may be too new: its mode is not, unless it was changed without waiting. */
+function modeFault({ snapshot, reach }: Past, path: string, node: Node, found: Found): string | undefined {
+  const then = snapshot.attributes.get(path);
+  const later = node.versions.filter(({ op, waited }) => op > snapshot.op && op <= reach.begun && !waited);
+  const { mode } = found.attributes;
+  if (then === undefined || mode === then.mode || later.some((version) => version.mode === (mode & 0o7777))) return undefined;
+  return `has mode ${mode.toString(8)} instead of ${then.mode.toString(8)}`;
 }
 
 function attributesFault({ snapshot }: Past, path: string, found: Found): string | undefined {
@@ -87,7 +97,7 @@ function attributesFault({ snapshot }: Past, path: string, found: Found): string
   const { mode, size, mtimeNs } = found.attributes;
   // A directory's size is the file system's affair.
   if (then === undefined || (mode === then.mode && (size === then.size || found.kind === 'directory') && mtimeNs === then.mtimeNs)) return undefined;
-  return `has mode ${mode}, size ${size}, mtime ${mtimeNs} instead of ${then.mode}, ${then.size}, ${then.mtimeNs}`;
+  return `has mode ${mode.toString(8)}, size ${size}, mtime ${mtimeNs} instead of ${then.mode.toString(8)}, ${then.size}, ${then.mtimeNs}`;
 }
 
 /** What keeps the found from being this node at any time. */

@@ -20,6 +20,8 @@ export type Syncing = 'none' | 'data' | 'full';
 /** What a lane shares with the others. */
 export interface Surroundings {
   readonly witness: Witness;
+  /** punch.c, compiled. */
+  readonly punchProgram: string;
   /** The journal's length. */
   position(): number;
   /** After one operation in so many the kernel writes what it changed to the disk, log or no log: it may at any time. */
@@ -115,7 +117,7 @@ export class LaneWork {
       const node = this.#file(path);
       const bytes = Buffer.from(this.#bytesOf(node));
       bytes.fill(0, offset, offset + length);
-      await runWell('fallocate', ['--punch-hole', '--offset', `${offset}`, '--length', `${length}`, this.#path(path)]);
+      await runWell(this.#around.punchProgram, [this.#path(path), `${offset}`, `${length}`]);
       this.#changed(op, { node, versions: [{ bytes }], syncing: 'none' });
     });
   }
@@ -135,7 +137,8 @@ export class LaneWork {
       await utimes(this.#path(path), seconds, seconds);
       await chmod(this.#path(path), mode);
       const node = this.#file(path);
-      this.#changed(op, { node, versions: [{ mode, waited: isOnDisk(node) }], syncing: 'none' });
+      // Times do not wait.
+      this.#changed(op, { node, versions: [{}, { mode, waited: isOnDisk(node) }], syncing: 'none' });
     });
   }
 

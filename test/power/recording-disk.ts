@@ -17,12 +17,25 @@ import { createInterface } from 'node:readline';
 import { compile } from '../support/compile.js';
 import { killNow, run, runWell, start, until } from '../support/processes.js';
 
-const diskBytes = 256 * 2 ** 20;
-/** Nothing is left to be initialized in the background, and nothing is discarded: the journal shows only what files do. */
-const makeOptions = ['-q', '-F', '-b', '4096', '-m', '0', '-J', 'size=8', '-O', '^resize_inode', '-E', 'nodiscard,lazy_itable_init=0,lazy_journal_init=0'];
+export type FileSystem = 'ext4' | 'xfs' | 'btrfs';
 
-/** A loop device that ends with the mount, which must not be left behind without it. */
-const mountScript = 'device=$(losetup --show --find --direct-io=on "$1") && mount "$device" "$2"; status=$?; [ -z "$device" ] || losetup -d "$device"; exit "$status"';
+/** What xfs wants at least. */
+const diskBytes = 304 * 2 ** 20;
+/** Nothing is left to be initialized in the background, and nothing is discarded: the journal shows only what files do. */
+const makeOptions: Readonly<Record<FileSystem, readonly string[]>> = {
+  ext4: ['-q', '-F', '-b', '4096', '-m', '0', '-J', 'size=8', '-O', '^resize_inode', '-E', 'nodiscard,lazy_itable_init=0,lazy_journal_init=0'],
+  xfs: ['-q', '-f', '-K'],
+  btrfs: ['-q', '-f', '-K'],
+};
+
+/**
+ * A loop device that ends with the mount, which must not be left behind without it. The disk of another cut may still be on its way out, with
+ * the same UUID, which xfs minds.
+ */
+const mountScript = [
+  'options=defaults; [ "$(blkid -p -o value -s TYPE "$1")" = xfs ] && options=nouuid',
+  'device=$(losetup --show --find --direct-io=on "$1") && mount -o "$options" "$device" "$2"; status=$?; [ -z "$device" ] || losetup -d "$device"; exit "$status"',
+].join('\n');
 
 /** Mounts the file system in an image at `file-system/` of a place, and binds its protected directory to `directory`. */
 export async function mountImage(image: string, directory: string): Promise<void> {
@@ -42,13 +55,15 @@ export async function copySparse(source: string, target: string): Promise<void> 
 export class RecordingDisk {
   /** Holds base, image and journal. */
   readonly memory: string;
+  readonly #kind: FileSystem;
   readonly #fileSystem: string;
   readonly #recorder: string;
   readonly #directory: string;
   #pid: number | undefined;
 
   /** `directory`: where a test's Mount protects; its parent is the place. */
-  constructor(directory: string) {
+  constructor(directory: string, fileSystem: FileSystem = 'ext4') {
+    this.#kind = fileSystem;
     const place = dirname(directory);
     this.#directory = directory;
     this.memory = join(place, 'memory');
@@ -71,7 +86,7 @@ export class RecordingDisk {
     if (from === undefined) {
       writeFileSync(this.base, '');
       truncateSync(this.base, diskBytes);
-      await runWell('mkfs.ext4', [...makeOptions, this.base]);
+      await runWell(`mkfs.${this.#kind}`, [...makeOptions[this.#kind], this.base]);
     } else await copySparse(from, this.base);
     const image = join(this.memory, 'image');
     await copySparse(this.base, image);

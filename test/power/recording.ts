@@ -7,14 +7,17 @@
  * 2. Cuts may lie anywhere behind `start`: before Tidemark was first mounted, while it works, is unmounted, and works again.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { compile } from '../support/compile.js';
 import type { Mount, MountOptions } from '../support/mount.js';
 import { withMount } from '../support/mount.js';
 import { Random } from '../support/seed.js';
 import { Moments } from '../model/moments.js';
 import { LaneWork, logSyncBegins } from './lane.js';
+import type { Surroundings } from './lane.js';
 import { RecordingDisk } from './recording-disk.js';
+import type { FileSystem } from './recording-disk.js';
 import type { LaneWitness, NameState, Node, Witness } from './witness.js';
 
 export interface RecordingOptions {
@@ -26,6 +29,8 @@ export interface RecordingOptions {
   readonly work: (lane: LaneWork, random: Random) => Promise<void>;
   /** As in Surroundings; default 3. */
   readonly writesBackIn?: number;
+  /** Below the protected directory; default ext4. */
+  readonly fileSystem?: FileSystem;
   /** Of `tidemark mount`. */
   readonly arguments?: readonly string[];
 }
@@ -49,8 +54,9 @@ export async function withRecording(t: { comment(...words: unknown[]): void }, o
   const witness: Witness = { lanes: [], logSyncs: [], writeBacks: [], moment: 0 };
   let disk: RecordingDisk | undefined;
   const prepare = async (directory: string): Promise<void> => {
-    disk = new RecordingDisk(directory);
+    disk = new RecordingDisk(directory, options.fileSystem);
     await disk.start();
+    await compile(['test/power/punch.c'], join(dirname(directory), 'punch'));
     for (let index = 0; index < options.lanes; index += 1) witness.lanes.push(prepareLane(directory, `lane-${index}`, random));
     await disk.syncAll();
     const at = disk.position();
@@ -73,7 +79,10 @@ export async function withRecording(t: { comment(...words: unknown[]): void }, o
 async function workOnce(mount: Mount, disk: RecordingDisk, witness: Witness, options: RecordingOptions, random: Random): Promise<void> {
   const moments = await Moments.connect(mount);
   try {
-    const around = { witness, writesBackIn: options.writesBackIn ?? 3, position: () => disk.position(), writeBack: (path: string) => disk.writeBack(path), lastTransaction: () => moments.last() };
+    const around: Surroundings = {
+      witness, punchProgram: join(mount.place, 'punch'), writesBackIn: options.writesBackIn ?? 3,
+      position: () => disk.position(), writeBack: (path: string) => disk.writeBack(path), lastTransaction: () => moments.last(),
+    };
     const working = witness.lanes.map((lane) => {
       const own = new Random(random.below(2 ** 32));
       return options.work(new LaneWork(around, lane, mount.path(lane.directory), own), own);

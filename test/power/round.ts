@@ -13,6 +13,7 @@ import type { CutResult } from './cuts.js';
 import { CutImages, readEntries } from './journal.js';
 import type { Cut } from './journal.js';
 import { RecordingDisk } from './recording-disk.js';
+import type { FileSystem } from './recording-disk.js';
 import { withRecording } from './recording.js';
 import type { Recording } from './recording.js';
 import { work } from './workload.js';
@@ -26,6 +27,8 @@ export interface RoundOptions {
   readonly cutsEach: number;
   /** Cuts while Tidemark recovers from another cut. */
   readonly cutsOfRecovery: number;
+  /** As in RecordingOptions. */
+  readonly fileSystem?: FileSystem;
   /** Of `tidemark mount`. */
   readonly arguments?: readonly string[];
   /** No further batch is begun then. */
@@ -39,9 +42,8 @@ interface Listener {
 export async function runRound(t: Listener, options: RoundOptions): Promise<CutResult[]> {
   const random = new Random(options.seed);
   const results: CutResult[] = [];
-  const { lanes, steps, batches, cutsEach, cutsOfRecovery } = options;
-  const recorded = { seed: random.below(2 ** 32), lanes, sessions: 2, ...(options.arguments === undefined ? {} : { arguments: options.arguments }) };
-  await withRecording(t, { ...recorded, work: (lane, own) => work(lane, own, steps) }, async (recording) => {
+  const { steps, batches, cutsEach, cutsOfRecovery } = options;
+  await withRecording(t, { ...options, seed: random.below(2 ** 32), sessions: 2, work: (lane, own) => work(lane, own, steps) }, async (recording) => {
     const entries = readEntries(recording.journal);
     t.comment(`${recording.witness.lanes.reduce((sum, { operations }) => sum + operations.length, 0)} operations, ${entries.length} records`);
     for (let batch = 0; batch < batches && options.isLate?.() !== true; batch += 1) {

@@ -65,8 +65,9 @@ export async function runWell(command: string, programArguments: readonly string
 export function start(command: string, programArguments: readonly string[], options: RunOptions = {}): ChildProcess {
   const user = options.uid === undefined ? [] : [`--reuid=${options.uid}`, `--regid=${options.gid ?? options.uid}`, '--clear-groups'];
   // By its path: a test may give the program a PATH of its own.
-  // Another user's program cannot write what the test runner asks every Node process to write (it adds this to any environment).
-  const program = options.uid === undefined ? [command] : ['/usr/bin/env', '-u', 'NODE_OPTIONS', command];
+  // The test runner adds options to any environment that have every Node process load its own modules first and write notes at the end: half a
+  // second for each command, and another user's program cannot write there.
+  const program = ['/usr/bin/env', '-u', 'NODE_OPTIONS', command];
   return spawn('/usr/bin/setpriv', [...user, '--pdeathsig=KILL', '--', ...program, ...programArguments], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...options.environment },
