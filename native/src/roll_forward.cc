@@ -1,8 +1,8 @@
 // After a crash: a change of a name may be in the log and not in the tree, or half in it. The log has told it, so it is
 // done now (whoever asked for it was given no answer, or an answer that promised it).
 //
-// Only half of a rename may be told, where the power took the other half of its records (or where its other name has no history). Then it
-// cannot be done, and has not been unless the tree shows it: the log takes back what it told.
+// What cannot be finished, the log takes back: a rename of which the power took the second half of the records (or whose other name has no
+// history); a link to a file that had no name yet, and so went with its last handle.
 //
 // Idempotent: each step looks first whether the tree still stands as the record says it stood before.
 #include <errno.h>
@@ -106,7 +106,10 @@ int Volume::rollForward() {
       case NameOperation::kRenameTo:
         if (const int error = takeBackUnlessDone(change)) return error;
         break;
-      case NameOperation::kLink: finishLink(backing, change); break;
+      case NameOperation::kLink:
+        finishLink(backing, change);
+        if (const int error = takeBackUnlessDone(change)) return error;
+        break;
       default: break;
     }
   }
