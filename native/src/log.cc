@@ -78,7 +78,6 @@ int Log::createSegment() {
 
 int Log::rollIfFull() {
   if (end_.load(std::memory_order_relaxed) - current_->base < kSegmentBytes) return 0;
-  if (const int error = trimZeros()) return error;
   if (const int error = createSegment()) return error;
   failpoint("segment-roll");
   return 0;
@@ -100,7 +99,6 @@ int Log::append(const RecordBatch& batch, Lsn* position) {
     error = writeAll(batch.data(), batch.size(), offset);
   }
   if (error != 0) {
-    zeroedUntil_ = 0;
     // Half a batch must not be taken for records by whoever reads the log after a shorter append.
     if (ftruncate(current_->fd, static_cast<off_t>(offset)) != 0) return EIO;
     return error;
@@ -133,10 +131,7 @@ int Log::appendCloned(const RecordBatch& extent, int source, uint64_t offset, Ls
     if (cannot) clones_ = false;
     error = cannot ? EOPNOTSUPP : errno;
   }
-  if (error != 0) {
-    zeroedUntil_ = 0;
-    return ftruncate(current_->fd, static_cast<off_t>(at)) != 0 ? EIO : error;
-  }
+  if (error != 0) return ftruncate(current_->fd, static_cast<off_t>(at)) != 0 ? EIO : error;
   recordCount_.fetch_add(head.recordCount() + 1, std::memory_order_relaxed);
   end_.store(current_->base + body + range.src_length, std::memory_order_release);
   *position = end_.load(std::memory_order_relaxed);
@@ -151,37 +146,12 @@ int Log::syncOnce() {
     segments.swap(unsynced_);
     segments.push_back(current_);
     target = end_.load(std::memory_order_relaxed);
-    zeroAhead();
   }
   for (const auto& segment : segments)
     if (fdatasync(segment->fd) != 0) return errno;
   durable_.store(target, std::memory_order_release);
   for (const auto& segment : segments) dropCached(*segment, target);
   return 0;
-}
-
-void Log::zeroAhead() {
-  static const std::vector<char> zeros(kZeroBytes);
-  const Lsn end = end_.load(std::memory_order_relaxed);
-  const uint64_t length = end - current_->base;
-  smallSyncs_ = end - durable() < kSmallStep ? smallSyncs_ + 1 : 0;
-  if (smallSyncs_ < kSmallSyncs || length + kZerosLeft < zeroedUntil_ || length + kZeroBytes > kSegmentBytes) return;
-  const uint64_t from = std::max(zeroedUntil_, length);
-  // Refused or not: it only spares time.
-  const ssize_t written = pwrite(current_->fd, zeros.data(), length + kZeroBytes - from, static_cast<off_t>(from));
-  if (written > 0) zeroedUntil_ = from + static_cast<uint64_t>(written);
-}
-
-int Log::finish() {
-  std::lock_guard<std::mutex> guard(appendMutex_);
-  return trimZeros();
-}
-
-int Log::trimZeros() {
-  const uint64_t length = end_.load(std::memory_order_relaxed) - current_->base;
-  if (zeroedUntil_ <= length) return 0;
-  zeroedUntil_ = 0;
-  return ftruncate(current_->fd, static_cast<off_t>(length)) == 0 ? 0 : errno;
 }
 
 void Log::dropCached(Segment& segment, Lsn target) {

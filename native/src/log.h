@@ -60,11 +60,6 @@ class Log {
   // So much of the newest segment stays in the page cache, more or less, once it is on the disk.
   static constexpr uint64_t kCachedBytes = 4ull << 20;
   static constexpr uint64_t kDropBytes = 1ull << 20;
-  // After so many syncs in a row of less than kSmallStep each, zeros are written ahead: kZeroBytes at a time, again when less than kZerosLeft are left.
-  static constexpr unsigned kSmallSyncs = 8;
-  static constexpr uint64_t kSmallStep = 64ull << 10;
-  static constexpr uint64_t kZeroBytes = 1ull << 20;
-  static constexpr uint64_t kZerosLeft = 128ull << 10;
 
   ~Log();
 
@@ -95,13 +90,11 @@ class Log {
   // one at a time, in the order of their targets (of equal targets: of the calls). The caller holds no lock.
   void whenDurable(Lsn target, std::function<void(int)> done);
 
-  // Nothing more will be appended. 0 or an errno.
-  int finish();
-
   // Reads payload bytes; may be short only at the log's end. Bytes read, or -errno.
   ssize_t read(Lsn position, void* bytes, size_t length) const;
 
  private:
+
   int openSegments();
   int openSegment(uint64_t number);
   int recoverTail(LogRecovery* found);
@@ -113,11 +106,6 @@ class Log {
   int rollIfFull();
   int writeAll(const char* bytes, size_t length, uint64_t offset);
   int syncOnce();
-  // A log that many small syncs follow writes over zeros: the file then does not grow with each, which its file system's journal would have to
-  // tell. Of the thread that syncs, with appendMutex_.
-  void zeroAhead();
-  // Takes the zeros off the newest segment: it has to end where its records do. With appendMutex_. 0 or an errno.
-  int trimZeros();
   // Pages of the log that are on the disk make room for the application's, and the next records find them warm.
   static void dropCached(Segment& segment, Lsn target);
   // The calling thread syncs once, if nobody else does. Enters and leaves with `lock` held.
@@ -130,14 +118,11 @@ class Log {
   int directoryFd_ = -1;
   uint8_t volumeId_[16] = {};
 
-  // Taken by append for the length of one write. Guards the newest segment, unsynced_, lastTxid_, zeroedUntil_, smallSyncs_.
+  // Taken by append for the length of one write. Guards the newest segment, unsynced_, lastTxid_.
   mutable std::mutex appendMutex_;
   std::shared_ptr<Segment> current_;
   std::vector<std::shared_ptr<Segment>> unsynced_;
   Txid lastTxid_ = 0;
-  // Where the zeros that were written ahead end in the newest segment's file.
-  uint64_t zeroedUntil_ = 0;
-  unsigned smallSyncs_ = 0;
 
   // Guards segments_. Taken after appendMutex_.
   mutable std::mutex segmentsMutex_;

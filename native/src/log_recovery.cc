@@ -44,16 +44,6 @@ uint64_t nextSound(const char* bytes, uint64_t offset, uint64_t size) {
   return size;
 }
 
-// How much of [from, end) is more than the zeros that were written ahead.
-uint64_t writtenBytes(int fd, uint64_t from, uint64_t end) {
-  std::vector<char> bytes(end - from);
-  const ssize_t count = pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(from));
-  if (count < 0) return end - from;
-  size_t length = static_cast<size_t>(count);
-  while (length > 0 && bytes[length - 1] == 0) length--;
-  return length;
-}
-
 }  // namespace
 
 int Log::openSegment(uint64_t number) {
@@ -161,7 +151,7 @@ int Log::recoverTail(LogRecovery* found) {
     if (const int error = scan(*std::prev(last)->second, found, &good, &bytes)) return error;
   }
   if (const int error = scan(*current_, found, &good, &bytes)) return error;
-  if (good < bytes) found->tornBytes = writtenBytes(current_->fd, good, bytes);
+  if (good < bytes) found->tornBytes = bytes - good;
   // good > bytes: the last record's padding was not written; the file has to end where end() says.
   if (good != bytes && ftruncate(current_->fd, static_cast<off_t>(good)) != 0) return errno;
   end_ = current_->base + good;

@@ -70,7 +70,6 @@ int Volume::close() {
   Lsn position;
   if (const int error = log.append(batch, &position)) return error;
   if (const int error = log.waitDurable(position)) return error;
-  if (const int error = log.finish()) return error;
   lockFd_.reset();
   return 0;
 }

@@ -104,28 +104,6 @@ void t.test('a torn tail of the log is cut off', async (t) => {
   });
 });
 
-void t.test('zeros written ahead of many small syncs are no records', async (t) => {
-  await withMount(t, {}, async (mount) => {
-    const write = async (): Promise<void> => {
-      for (let round = 0; round < 40; round += 1) writeFileSync(mount.path('synced'), `round ${round}\n`.repeat(50), { flush: true });
-    };
-    const history = await makeHistory(mount);
-    await write();
-    await mount.kill9();
-    await mount.cli('unmount', mount.directory);
-    const segment = lastSegment(mount);
-    t.ok(statSync(segment).size > usedBytes(segment) + 4096, 'there are some');
-    await mount.mount();
-    for (const { txid, text } of history) t.equal(shows(mount, txid), text, `transaction ${txid}`);
-    t.equal(readFileSync(mount.path('synced'), 'utf8'), 'round 39\n'.repeat(50));
-    await write();
-    await mount.cliWell('verify', mount.directory);
-    await mount.unmount();
-    t.ok(statSync(segment).size < usedBytes(segment) + 4096, 'a clean unmount takes them away');
-    await mount.cliWell('verify', mount.directory);
-  });
-});
-
 void t.test('a flipped bit is found by verify, and the rest stays readable', async (t) => {
   await withMount(t, {}, async (mount) => {
     const history = await makeHistory(mount);
