@@ -166,10 +166,11 @@ bool isEchoOfTimes(const fuse_setattr_in& in, int fd) {
          st.st_mtim.tv_sec == static_cast<time_t>(in.mtime) && st.st_mtim.tv_nsec == static_cast<long>(in.mtimensec);
 }
 
-// chown(-1, -1) arrives as a change of the ctime alone; it takes setuid and setgid from programs like any other chown.
+// chown(-1, -1) arrives as a change of the ctime alone, or (without the writeback cache) of nothing; it takes setuid and setgid from programs like any
+// other chown.
 bool isBareChown(uint32_t valid) {
-  constexpr uint32_t kAll = FATTR_MODE | FATTR_UID | FATTR_GID | FATTR_SIZE | FATTR_ATIME | FATTR_MTIME | FATTR_CTIME;
-  return (valid & kAll) == FATTR_CTIME;
+  constexpr uint32_t kOthers = FATTR_MODE | FATTR_UID | FATTR_GID | FATTR_SIZE | FATTR_ATIME | FATTR_MTIME;
+  return (valid & kOthers) == 0;
 }
 
 }  // namespace
