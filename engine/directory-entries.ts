@@ -3,6 +3,7 @@
  * these bytes.
  */
 import { formatMask } from './attributes.js';
+import { makeFileId } from './ids.js';
 import type { FileId } from './types.js';
 
 export interface DirectoryEntry {
@@ -24,7 +25,7 @@ export function unpackDirectory(packed: Buffer): DirectoryEntry[] {
     const end = at + nameStart + view.getUint32(at + 12, true);
     entries.push({
       name: packed.subarray(at + nameStart, end),
-      file: (view.getBigUint64(at, true) | (BigInt(view.getUint32(at + 8, true)) << 64n)) as FileId,
+      file: makeFileId(view.getBigUint64(at, true), view.getUint32(at + 8, true)),
       type: view.getUint32(at + attributesStart, true) & formatMask,
       attributes: packed.subarray(at + attributesStart, at + nameStart),
     });

@@ -9,9 +9,9 @@
  * 2. An index whose opening did not succeed twice running is not tried a third time.
  * 3. A distrusted index is removed whole; it is made again from the log.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeDirectory, syncDirectory } from './store-files.js';
+import { makeDirectory, replaceFile, syncDirectory } from './store-files.js';
 
 /** Raised when keys or values change their meaning. */
 export const indexFormat = 1;
@@ -107,14 +107,6 @@ export class IndexHealth {
   #write(state: IndexState['state'], attempts: number): void {
     const data = this.#dataFile() ?? { size: 0, mtimeNs: '0' };
     const text: IndexState = { format: indexFormat, volume: this.#volume, boot: this.#boot, state, attempts, ...data };
-    const path = join(this.#directory, 'state.json');
-    const fd = openSync(`${path}.new`, 'w', 0o600);
-    try {
-      writeFileSync(fd, `${JSON.stringify(text)}\n`);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(`${path}.new`, path);
+    replaceFile(join(this.#directory, 'state.json'), text);
   }
 }

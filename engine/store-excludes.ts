@@ -5,10 +5,10 @@
  * Invariants:
  * 1. `mount.json` is replaced whole, and only when it says something else.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf } from './errors.js';
-import { storeName } from './store-files.js';
+import { replaceFile, storeName } from './store-files.js';
 
 /** The globs kept; none where nothing sensible is kept. `root`: the backing directory. */
 export function readExcludes(root: string): readonly string[] {
@@ -24,16 +24,7 @@ export function readExcludes(root: string): readonly string[] {
 export function keepExcludes(root: string, exclude: readonly string[]): void {
   const known = readExcludes(root);
   if (known.length === exclude.length && known.every((glob, index) => glob === exclude[index])) return;
-  const path = pathIn(root);
-  const aside = `${path}.new`;
-  const fd = openSync(aside, 'w', 0o600);
-  try {
-    writeFileSync(fd, `${JSON.stringify({ exclude })}\n`);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(aside, path);
+  replaceFile(pathIn(root), { exclude });
 }
 
 function pathIn(root: string): string {

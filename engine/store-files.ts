@@ -8,7 +8,7 @@
  * 2. volume.json appears whole or not at all, and is never changed.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { VolumeError, codeOf, messageOf, openError } from './errors.js';
 
@@ -72,14 +72,7 @@ function readOrMake(store: string, directory: string): { id: string; createdNs: 
   if (known !== undefined) return parseVolumeFile(known, directory);
   // Made aside and linked into place: of two that start at once, one wins and both read the same.
   const aside = `${path}.${process.pid}.new`;
-  const fd = openSync(aside, 'w', 0o600);
-  try {
-    const content = { format: volumeFormat, id: randomBytes(16).toString('hex'), created: new Date().toISOString() };
-    writeFileSync(fd, `${JSON.stringify(content)}\n`);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  writeSynced(aside, { format: volumeFormat, id: randomBytes(16).toString('hex'), created: new Date().toISOString() });
   try {
     linkSync(aside, path);
   } catch (error) {
@@ -89,6 +82,22 @@ function readOrMake(store: string, directory: string): { id: string; createdNs: 
   }
   syncDirectory(store);
   return parseVolumeFile(readFileSync(path, 'utf8'), directory);
+}
+
+/** Puts JSON in the place of what a file held: whole, or not at all. That it is the new one after a power cut, syncDirectory makes sure. */
+export function replaceFile(path: string, content: object): void {
+  writeSynced(`${path}.new`, content);
+  renameSync(`${path}.new`, path);
+}
+
+function writeSynced(path: string, content: object): void {
+  const fd = openSync(path, 'w', 0o600);
+  try {
+    writeFileSync(fd, `${JSON.stringify(content)}\n`);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function readIfThere(path: string): string | undefined {

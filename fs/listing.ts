@@ -1,6 +1,7 @@
 /**
  * A directory's listing on its way to the addon. In: the nodes of its entries. Out: their bytes (native/types.ts, replyListing, has the layout).
  */
+import { generationOf, inodeOf } from '../engine/ids.js';
 import type { NodeReply, Plan } from '../native/types.js';
 
 export interface ListedNode extends NodeReply {
@@ -32,8 +33,8 @@ function write({ node, ino, timeoutMs, attributes, name, plan }: ListedNode, pac
   view.setBigUint64(at + 8, ino, true);
   if (plan !== undefined) {
     view.setBigUint64(at + 16, plan.plannedAt, true);
-    view.setBigUint64(at + 24, BigInt.asUintN(64, plan.file), true);
-    view.setUint32(at + 32, Number(plan.file >> 64n), true);
+    view.setBigUint64(at + 24, inodeOf(plan.file), true);
+    view.setUint32(at + 32, generationOf(plan.file), true);
   }
   view.setUint32(at + 36, timeoutMs, true);
   view.setUint32(at + 40, name.length, true);

@@ -23,9 +23,8 @@ const mostParents = 32;
 
 export class ListingsAhead {
   readonly #list: (directory: FileNode) => Promise<ListedEntry[]>;
-  /** Under way or done, oldest first. */
-  readonly #made = new Map<FileNode, Promise<ListedEntry[]>>();
-  readonly #entryCounts = new Map<FileNode, number>();
+  /** Under way (no entries yet) or done, oldest first. */
+  readonly #made = new Map<FileNode, { readonly listing: Promise<ListedEntry[]>; entryCount: number }>();
   /** Subdirectories of what was listed last, in the order of a walk. */
   readonly #subdirectories = new Map<FileNode, readonly FileNode[]>();
   #entryCount = 0;
@@ -41,7 +40,7 @@ export class ListingsAhead {
     const made = this.#made.get(directory);
     if (made === undefined) return this.#list(directory);
     this.#drop(directory);
-    return made;
+    return made.listing;
   }
 
   /** A directory has been listed: `subdirectories` in the order in which a walk goes on. */
@@ -71,12 +70,13 @@ export class ListingsAhead {
   }
 
   async #make(directory: FileNode): Promise<void> {
-    const listing = this.#list(directory);
-    this.#made.set(directory, listing);
+    const made = { listing: this.#list(directory), entryCount: 0 };
+    this.#made.set(directory, made);
     try {
-      const { length } = await listing;
-      if (!this.#made.has(directory)) return;
-      this.#entryCounts.set(directory, length);
+      const { length } = await made.listing;
+      // Taken meanwhile.
+      if (this.#made.get(directory) !== made) return;
+      made.entryCount = length;
       this.#entryCount += length;
     } catch {
       // Who asks for it will be told.
@@ -89,9 +89,8 @@ export class ListingsAhead {
   }
 
   #drop(directory: FileNode): void {
+    this.#entryCount -= this.#made.get(directory)?.entryCount ?? 0;
     this.#made.delete(directory);
-    this.#entryCount -= this.#entryCounts.get(directory) ?? 0;
-    this.#entryCounts.delete(directory);
   }
 
   #remember(directory: FileNode, subdirectories: readonly FileNode[]): void {

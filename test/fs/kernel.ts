@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert';
 import { inspect } from 'node:util';
+import { makeFileId } from '../../engine/ids.js';
 import type { ListedNode } from '../../fs/listing.js';
 import type { Caller, FileId, Lsn, NodeReply, Plan, SnapshotRequest } from '../../native/types.js';
 import type { SnapshotReplies, SnapshotRequests } from '../../fs/requests.js';
@@ -112,7 +113,7 @@ function unpackListing(packed: Buffer): ListedNode[] {
     const nameStart = at + 128 + (pieceCount === 0xffff_ffff ? 0 : pieceCount * 32);
     const pieces = BigUint64Array.from({ length: (nameStart - at - 128) / 8 }, (_, index) => packed.readBigUInt64LE(at + 128 + index * 8));
     const plannedAt = packed.readBigUInt64LE(at + 16);
-    const file = (packed.readBigUInt64LE(at + 24) | (BigInt(packed.readUInt32LE(at + 32)) << 64n)) as FileId;
+    const file = makeFileId(packed.readBigUInt64LE(at + 24), packed.readUInt32LE(at + 32));
     const end = nameStart + packed.readUInt32LE(at + 40);
     entries.push({
       node: Number(packed.readBigUInt64LE(at)), ino: packed.readBigUInt64LE(at + 8), timeoutMs: packed.readUInt32LE(at + 36),

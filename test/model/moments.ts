@@ -31,7 +31,7 @@ export class Moments {
 
   /** The end of the newest transaction, ns; what is open is ended first. */
   async now(): Promise<bigint> {
-    return BigInt((await this.#client.ask('moment', { text: '0s' })).timeNs);
+    return BigInt((await this.last()).timeNs);
   }
 
   /** The newest transaction; what is open is ended first. */

@@ -2,8 +2,8 @@
  * The reading half of the in-memory NativeVolume: a tree and a log, asked as the addon is. In: file ids and plans. Out: what they hold now.
  */
 import { recordHeaderBytes } from '../../engine/log-format.js';
-import { PieceKind } from '../../native/types.js';
 import { generationOf, inodeOf } from '../../engine/ids.js';
+import { PieceKind } from '../../native/types.js';
 import type { FileId, Plan } from '../../native/types.js';
 import type { LogWriter } from './log-writer.js';
 import { MemoryTree } from './memory-tree.js';

@@ -2,10 +2,11 @@
  * A block of the disk that cannot be read (btrfs finds that its checksum is wrong): a write that would destroy it fails, and takes nothing of the
  * past of its neighbours with it.
  */
-import { closeSync, openSync, readFileSync, readSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { closeSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { compile } from '../support/compile.js';
+import { imageOf, makeLoopDisk, mountLoopDisk } from '../support/loop-disk.js';
 import { withMount } from '../support/mount.js';
 import { unlessInstalled } from '../support/needs.js';
 import { isRoot } from '../support/places.js';
@@ -19,18 +20,14 @@ const unreadable = Buffer.alloc(blockBytes, 'the second block, ');
 
 /** A file of two blocks, of which the disk lost the second. */
 async function prepare(directory: string): Promise<void> {
-  const image = join(dirname(directory), 'disk.img');
-  writeFileSync(image, '');
-  truncateSync(image, 256 << 20);
-  await runWell('mkfs.btrfs', ['-q', image]);
-  await runWell('mount', ['-o', 'loop', image, directory]);
+  await makeLoopDisk('btrfs', directory, 256 << 20);
   writeFileSync(join(directory, 'file'), Buffer.concat([readable, unreadable]), { flush: true });
   await runWell('umount', [directory]);
-  const at = readFileSync(image).indexOf(unreadable);
-  const disk = openSync(image, 'r+');
+  const at = readFileSync(imageOf(directory)).indexOf(unreadable);
+  const disk = openSync(imageOf(directory), 'r+');
   writeSync(disk, 'X', at);
   closeSync(disk);
-  await runWell('mount', ['-o', 'loop', image, directory]);
+  await mountLoopDisk(directory);
 }
 
 const skip = !isRoot ? 'needs root' : await unlessInstalled('mkfs.btrfs');

@@ -5,9 +5,9 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, readFileSync, truncateSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import t from 'tap';
+import { imageOf, makeLoopDisk } from '../support/loop-disk.js';
 import { withMount } from '../support/mount.js';
 import { unlessInstalled } from '../support/needs.js';
 import { isRoot } from '../support/places.js';
@@ -19,14 +19,6 @@ const mebibyte = 1 << 20;
 const fileBytes = 64 * mebibyte;
 /** Metadata, the log's own records and the last part of the file; far below the file. */
 const mostWritten = fileBytes / 4;
-
-async function prepare(fileSystem: string, directory: string): Promise<void> {
-  const image = join(dirname(directory), 'disk.img');
-  writeFileSync(image, '');
-  truncateSync(image, 1024 * mebibyte);
-  await runWell(`mkfs.${fileSystem}`, ['-q', image]);
-  await runWell('mount', ['-o', 'loop', image, directory]);
-}
 
 /** Bytes written to the disk below a directory since it was set up. */
 async function writtenBytes(image: string): Promise<number> {
@@ -44,8 +36,8 @@ async function digest(path: string): Promise<string> {
 for (const fileSystem of ['xfs', 'btrfs']) {
   const skip = !isRoot ? 'needs root' : await unlessInstalled(`mkfs.${fileSystem}`);
   void t.test(fileSystem, { skip }, async (t) => {
-    await withMount(t, { prepare: (directory) => prepare(fileSystem, directory) }, async (mount) => {
-      const image = join(mount.place, 'disk.img');
+    await withMount(t, { prepare: (directory) => makeLoopDisk(fileSystem, directory, 1024 * mebibyte) }, async (mount) => {
+      const image = imageOf(mount.directory);
       const content = randomBytes(fileBytes);
       const expected = createHash('sha256').update(content).digest('hex');
       for (const name of ['truncated', 'overwritten']) writeFileSync(mount.path(name), content, { flush: true });
