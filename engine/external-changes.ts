@@ -103,6 +103,8 @@ class Search implements ExternalChanges {
   }
 
   #changedFile(file: FileId, path: Buffer, stats: BigIntStats): void {
+    // Recovery changed it, to what it had been.
+    if (this.#options.native.recovery.replayed.includes(file)) return;
     if (this.#capturedAtNs(file) >= stats.ctimeNs) return;
     this.#placeWithParents(path);
     const attributes = this.#options.native.stat(file, path);

@@ -129,7 +129,8 @@ export class LogReader {
     if (!plausibleHeader(this.#buffer, at)) return undefined;
     const length = this.#lengthHere();
     if (this.#position + length > end) return undefined;
-    const skipsBody = this.#buffer[at + 8] === recordType.extent && this.#options.bodies === 'headers';
+    const type = this.#buffer[at + 8];
+    const skipsBody = (type === recordType.extent || type === recordType.intent) && this.#options.bodies === 'headers';
     if (!skipsBody && !(this.#load(length, end) && soundRecord(this.#buffer, this.#position - this.#windowStart, this.#options.crc))) {
       return undefined;
     }

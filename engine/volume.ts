@@ -275,6 +275,8 @@ export class Volume implements History {
     }
     await this.#service.caughtUp();
     if (this.#service.damaged > 0) this.#say(`the log has ${this.#service.damaged} damaged regions; run "tidemark verify" to see what is lost`);
+    const replayed = this.native.recovery.replayed.length;
+    if (replayed > 0) this.#say(`after a power cut: what had been synced to ${replayed === 1 ? '1 file' : `${replayed} files`} was written to them again, out of the log`);
     await recordExternalChanges({
       native: this.native, index: this.#service.store, paths: this.#paths, transactions: this.#transactions, root: this.#parts.files.root,
       excludes: compileExcludes(this.excludes), say: (line) => { this.#say(line); },

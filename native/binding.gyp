@@ -13,6 +13,7 @@
         "src/credentials.cc",
         "src/failpoint.cc",
         "src/inodes.cc",
+        "src/intents.cc",
         "src/log.cc",
         "src/log_recovery.cc",
         "src/mounting.cc",

@@ -42,6 +42,8 @@ export interface RecoveryReport {
   readonly recoveredCount: number;
   /** Damaged regions seen in the last segment, as log positions. */
   readonly damagedAt: readonly bigint[];
+  /** Files to which synced bytes were written again out of the log. */
+  readonly replayed: readonly FileId[];
   /** Time of the last record that told one (END or NOTE), ns; 0n for a new store. */
   readonly lastTimeNs: bigint;
 }

@@ -114,6 +114,9 @@ void VolumeWrap::describe(Napi::Env env) {
   Napi::Array damaged = Napi::Array::New(env);
   for (const Lsn position : found.damagedAt) damaged.Set(damaged.Length(), fromU64(env, position));
   recovery.Set("damagedAt", damaged);
+  Napi::Array replayed = Napi::Array::New(env);
+  for (const FileId file : volume_->intents->replayed()) replayed.Set(replayed.Length(), fromFileId(env, file));
+  recovery.Set("replayed", replayed);
   recovery.Set("lastTimeNs", Napi::BigInt::New(env, found.lastTimeNs));
   self.Set("recovery", recovery);
   self.Set("rootId", fromFileId(env, volume_->backing.rootId()));

@@ -36,8 +36,9 @@ ssize_t readFully(int fd, char* bytes, size_t length, uint64_t offset) {
 
 }  // namespace
 
-Txid Change::begin(Volume* volume, const Actor& actor, ChangeLock* lock, Joins joins) {
-  if (joins == Joins::kNothing) lock->awaitQuiet();
+Txid Change::begin(Volume* volume, const Actor& actor, ChangeLock* lock, Kind kind) {
+  if (kind != Kind::kWrite) lock->awaitQuiet();
+  if (kind == Kind::kOther) lock->needSync();
   for (;;) {
     const Txid txid = volume->transactions->begin(actor);
     if (lock->isQuiet(txid)) return txid;
@@ -47,7 +48,9 @@ Txid Change::begin(Volume* volume, const Actor& actor, ChangeLock* lock, Joins j
   }
 }
 
-Change::Change(Volume* volume, const Actor& actor, ChangeLock* lock, Joins joins) : volume_(volume), batch_(begin(volume, actor, lock, joins)) {}
+Change::Change(Volume* volume, const Actor& actor, ChangeLock* lock, Kind kind) : volume_(volume), kind_(kind), batch_(begin(volume, actor, lock, kind)) {
+  if (kind == Kind::kOther) batch_.changesMetadata();
+}
 
 Change::~Change() {
   // A read that failed, for one, ended it half-way.
@@ -126,6 +129,9 @@ int Change::prepareFile(Inode* inode, int fd) {
   if (!isCaptured(inode)) return 0;
   if (inode->file == nullptr) inode->file = std::make_unique<FileState>();
   FileState& file = *inode->file;
+  if (kind_ == Kind::kOther) {
+    if (const int error = volume_->intents->retire(inode->id, fd)) return error;
+  }
   if (file.txid == txid()) return 0;
   if (inode->detached && file.txid > inode->detachedTxid) {
     // No later snapshot shows the file: what was saved once since it left the tree stays enough.

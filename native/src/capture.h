@@ -21,9 +21,10 @@ namespace tidemark {
 class Change {
  public:
   // `lock`: holds every inode that will be saved. Waits first for parked writes on them; a change that is itself a write
-  // may join those of its own transaction.
-  enum class Joins { kNothing, kParkedWrites };
-  Change(Volume* volume, const Actor& actor, ChangeLock* lock, Joins joins = Joins::kNothing);
+  // may join those of its own transaction. All but writes and changes of times ask for a sync of the file itself, and retire its intents before its size or
+  // holes change.
+  enum class Kind { kOther, kTimes, kWrite };
+  Change(Volume* volume, const Actor& actor, ChangeLock* lock, Kind kind = Kind::kOther);
   ~Change();
   Change(const Change&) = delete;
   Change& operator=(const Change&) = delete;
@@ -72,9 +73,10 @@ class Change {
   // The batch did not reach the log: nothing of it counts as saved.
   void forgetSaved();
 
-  static Txid begin(Volume* volume, const Actor& actor, ChangeLock* lock, Joins joins);
+  static Txid begin(Volume* volume, const Actor& actor, ChangeLock* lock, Kind kind);
 
   Volume* const volume_;
+  const Kind kind_;
   RecordBatch batch_;
   Lsn position_ = 0;
   bool handedOver_ = false;

@@ -63,6 +63,11 @@ void ChangeLock::awaitQuiet() {
   }
 }
 
+void ChangeLock::needSync() {
+  for (unsigned i = 0; i < inodeCount_; i++)
+    if (inodes_[i]->file != nullptr) inodes_[i]->file->needsSync = inodes_[i]->file->needsFullSync = true;
+}
+
 void ChangeLock::acted(Inode* inode) { table_->stripes_[table_->stripeOf(inode)].acted.notify_all(); }
 
 Inodes::Inodes(const Backing* backing, size_t descriptorLimit)

@@ -40,6 +40,16 @@ struct FileState {
   uint32_t pendingActs = 0;
   Txid pendingTxid = 0;
 
+  // The intent log (intents.h). Only where nothing happened since the last sync of the file itself but writes whose bytes are in the log, a sync may be
+  // answered from there; `needsFullSync`: an fsync(2), which takes times, mode and all else along, may not.
+  bool needsSync = true;
+  bool needsFullSync = true;
+  uint64_t bytesSinceSync = 0;
+  // Syncs of little, one after the other: the next writes are expected to be synced at once, too.
+  uint32_t smallSyncs = 0;
+  // Behind the newest intent.
+  Lsn intentLsn = 0;
+
   // Allocated blocks (of 512 bytes) as the kernel was last told, from when this state began to be kept.
   bool blocksKnown = false;
   int64_t blocksTold = 0;
@@ -144,6 +154,8 @@ class ChangeLock {
   bool isQuiet(Txid txid) const;
   // Waits until isQuiet(kNoTxid). All locks are open meanwhile: parked writes need them to act.
   void awaitQuiet();
+  // Files of which something changes that is not in the log as an intent: the next sync has to reach the files themselves.
+  void needSync();
   // Tells those who wait that a parked write has acted.
   void acted(Inode* inode);
   static constexpr Txid kNoTxid = 0;

@@ -62,8 +62,13 @@ int Log::createSegment() {
   header.base = base;
   header.openTxid = lastTxid_;
   header.crc = crc32c(&header, sizeof header - 4);
+  RecordBatch floor(lastTxid_);
+  if (const Lsn position = floor_.load(); position != 0) floor.position(Note::kFloor, position, wallClockNs());
+  std::vector<char> head(sizeof header + floor.size());
+  memcpy(head.data(), &header, sizeof header);
+  if (!floor.empty()) memcpy(head.data() + sizeof header, floor.data(), floor.size());
   // The name must be durable before anything below durable() can lie in the segment.
-  if (pwrite(segment->fd, &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header) || fsync(segment->fd) != 0 || fsync(directoryFd_) != 0) {
+  if (pwrite(segment->fd, head.data(), head.size(), 0) != static_cast<ssize_t>(head.size()) || fsync(segment->fd) != 0 || fsync(directoryFd_) != 0) {
     const int error = errno != 0 ? errno : EIO;
     unlinkat(directoryFd_, name, 0);
     return error;
@@ -72,14 +77,29 @@ int Log::createSegment() {
   current_ = segment;
   std::lock_guard<std::mutex> guard(segmentsMutex_);
   segments_[base] = segment;
-  end_.store(base + sizeof header, std::memory_order_release);
+  end_.store(base + head.size(), std::memory_order_release);
   return 0;
 }
 
 int Log::rollIfFull() {
   if (end_.load(std::memory_order_relaxed) - current_->base < kSegmentBytes) return 0;
+  if (const int error = trimZeros()) return error;
+  // What the power leaves of records that were not synced may have gaps: only the newest segment has such.
+  if (fdatasync(current_->fd) != 0) return errno;
   if (const int error = createSegment()) return error;
   failpoint("segment-roll");
+  return 0;
+}
+
+int Log::tellDurable() {
+  const Lsn synced = durable();
+  if (synced == toldDurable_) return 0;
+  RecordBatch batch(lastTxid_);
+  batch.position(Note::kDurable, synced, wallClockNs());
+  const Lsn end = end_.load(std::memory_order_relaxed);
+  if (const int error = writeAll(batch.data(), batch.size(), end - current_->base)) return error;
+  toldDurable_ = synced;
+  end_.store(end + batch.size(), std::memory_order_release);
   return 0;
 }
 
@@ -87,6 +107,13 @@ int Log::append(const RecordBatch& batch, Lsn* position) {
   std::lock_guard<std::mutex> guard(appendMutex_);
   lastTxid_ = batch.txid();
   if (const int error = rollIfFull()) return error;
+  if (const int error = tellDurable()) return error;
+  if (batch.isOfMetadata()) metadataTxid_ = std::max(metadataTxid_, batch.txid());
+  // A file that grows shows its end only once the journal has been committed, and with it every name changed before. So is the END of such a transaction to be
+  // seen.
+  if (batch.isOfMetadata() || (batch.hasEnd() && batch.txid() <= metadataTxid_)) {
+    if (const int error = trimZeros()) return error;
+  }
   const Lsn end = end_.load(std::memory_order_relaxed);
   const uint64_t offset = end - current_->base;
   int error = 0;
@@ -99,6 +126,7 @@ int Log::append(const RecordBatch& batch, Lsn* position) {
     error = writeAll(batch.data(), batch.size(), offset);
   }
   if (error != 0) {
+    zeroedUntil_ = 0;
     // Half a batch must not be taken for records by whoever reads the log after a shorter append.
     if (ftruncate(current_->fd, static_cast<off_t>(offset)) != 0) return EIO;
     return error;
@@ -131,7 +159,10 @@ int Log::appendCloned(const RecordBatch& extent, int source, uint64_t offset, Ls
     if (cannot) clones_ = false;
     error = cannot ? EOPNOTSUPP : errno;
   }
-  if (error != 0) return ftruncate(current_->fd, static_cast<off_t>(at)) != 0 ? EIO : error;
+  if (error != 0) {
+    zeroedUntil_ = 0;
+    return ftruncate(current_->fd, static_cast<off_t>(at)) != 0 ? EIO : error;
+  }
   recordCount_.fetch_add(head.recordCount() + 1, std::memory_order_relaxed);
   end_.store(current_->base + body + range.src_length, std::memory_order_release);
   *position = end_.load(std::memory_order_relaxed);
@@ -146,12 +177,38 @@ int Log::syncOnce() {
     segments.swap(unsynced_);
     segments.push_back(current_);
     target = end_.load(std::memory_order_relaxed);
+    zeroAhead();
   }
   for (const auto& segment : segments)
     if (fdatasync(segment->fd) != 0) return errno;
   durable_.store(target, std::memory_order_release);
   for (const auto& segment : segments) dropCached(*segment, target);
   return 0;
+}
+
+void Log::zeroAhead() {
+  static const std::vector<char> zeros(kZeroBytes);
+  const Lsn end = end_.load(std::memory_order_relaxed);
+  const uint64_t length = end - current_->base;
+  smallSyncs_ = end - durable() < kSmallStep ? smallSyncs_ + 1 : 0;
+  if (smallSyncs_ < kSmallSyncs || length + kZerosLeft < zeroedUntil_ || length + kZeroBytes > kSegmentBytes) return;
+  const uint64_t from = std::max(zeroedUntil_, length);
+  // Refused or not: it only spares time.
+  const ssize_t written = pwrite(current_->fd, zeros.data(), length + kZeroBytes - from, static_cast<off_t>(from));
+  if (written > 0) zeroedUntil_ = from + static_cast<uint64_t>(written);
+}
+
+int Log::finish() {
+  std::lock_guard<std::mutex> guard(appendMutex_);
+  return trimZeros();
+}
+
+int Log::trimZeros() {
+  const uint64_t length = end_.load(std::memory_order_relaxed) - current_->base;
+  const bool hasZeros = zeroedUntil_ > length;
+  zeroedUntil_ = 0;
+  smallSyncs_ = 0;
+  return !hasZeros || ftruncate(current_->fd, static_cast<off_t>(length)) == 0 ? 0 : errno;
 }
 
 void Log::dropCached(Segment& segment, Lsn target) {

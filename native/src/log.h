@@ -41,6 +41,14 @@ struct UnfinishedName {
   NameTarget before, after;
 };
 
+// New bytes of a file that may not have reached it.
+struct LoggedIntent {
+  Lsn position;
+  FileId file;
+  uint64_t offset;
+  uint64_t size;
+};
+
 struct LogRecovery {
   bool clean = true;
   uint64_t tornBytes = 0;
@@ -52,6 +60,10 @@ struct LogRecovery {
   Txid lastSeen = 0;
   // Changes of names in transactions that may lack their END (those above lastEnded do), in log order.
   std::vector<UnfinishedName> names;
+  // The log says what was synced.
+  bool tellsDurable = false;
+  // Intents that no RETIRED note covers, in log order.
+  std::vector<LoggedIntent> intents;
 };
 
 class Log {
@@ -60,6 +72,11 @@ class Log {
   // So much of the newest segment stays in the page cache, more or less, once it is on the disk.
   static constexpr uint64_t kCachedBytes = 4ull << 20;
   static constexpr uint64_t kDropBytes = 1ull << 20;
+  // After so many syncs in a row of less than kSmallStep each, zeros are written ahead: kZeroBytes at a time, again when less than kZerosLeft are left.
+  static constexpr unsigned kSmallSyncs = 8;
+  static constexpr uint64_t kSmallStep = 64ull << 10;
+  static constexpr uint64_t kZeroBytes = 1ull << 20;
+  static constexpr uint64_t kZerosLeft = 128ull << 10;
 
   ~Log();
 
@@ -80,6 +97,12 @@ class Log {
   // Records appended since open().
   uint64_t recordCount() const { return recordCount_.load(std::memory_order_relaxed); }
 
+  // Intents from here on may be needed by recovery (0: none); each new segment tells so.
+  void setFloor(Lsn floor) { floor_.store(floor); }
+  void lowerFloor(Lsn floor) {
+    if (floor_.load() == 0) floor_.store(floor);
+  }
+
   // Blocks until everything below `target` is on the disk. 0 or the error of the sync that failed.
   int waitDurable(Lsn target);
 
@@ -90,6 +113,9 @@ class Log {
   // one at a time, in the order of their targets (of equal targets: of the calls). The caller holds no lock.
   void whenDurable(Lsn target, std::function<void(int)> done);
 
+  // Nothing more will be appended. 0 or an errno.
+  int finish();
+
   // Reads payload bytes; may be short only at the log's end. Bytes read, or -errno.
   ssize_t read(Lsn position, void* bytes, size_t length) const;
 
@@ -98,14 +124,25 @@ class Log {
   int openSegments();
   int openSegment(uint64_t number);
   int recoverTail(LogRecovery* found);
-  // Reads a whole segment; `*good`: where the last sound record ends, `*bytes`: the file's length.
+  // Reads a whole segment; `*good`: where the last sound record ends, `*bytes`: the file's length. In the newest, what stands behind a gap that was not
+  // synced does not count.
   int scan(const Segment& segment, LogRecovery* found, uint64_t* good, uint64_t* bytes) const;
-  void noteRecord(const char* record, LogRecovery* found) const;
+  void noteRecord(const char* record, Lsn position, LogRecovery* found) const;
+  static void noteIntent(const RecordHeader& header, Lsn position, LogRecovery* found);
+  // The base of the first segment that recovery has to read.
+  Lsn recoveryStart() const;
   static void noteName(const RecordHeader& header, const char* body, LogRecovery* found);
   int createSegment();
   int rollIfFull();
   int writeAll(const char* bytes, size_t length, uint64_t offset);
   int syncOnce();
+  // A log that many small syncs follow writes over zeros: the file then does not grow with each, which its file system's journal would have to
+  // tell. Of the thread that syncs, with appendMutex_.
+  void zeroAhead();
+  // Takes the zeros off the newest segment: it has to end where its records do. With appendMutex_. 0 or an errno.
+  int trimZeros();
+  // Says in the log what has been synced since it last said so. With appendMutex_. 0 or an errno.
+  int tellDurable();
   // Pages of the log that are on the disk make room for the application's, and the next records find them warm.
   static void dropCached(Segment& segment, Lsn target);
   // The calling thread syncs once, if nobody else does. Enters and leaves with `lock` held.
@@ -118,11 +155,17 @@ class Log {
   int directoryFd_ = -1;
   uint8_t volumeId_[16] = {};
 
-  // Taken by append for the length of one write. Guards the newest segment, unsynced_, lastTxid_.
+  // Taken by append for the length of one write. Guards the newest segment, unsynced_, lastTxid_, zeroedUntil_, smallSyncs_, toldDurable_, metadataTxid_.
   mutable std::mutex appendMutex_;
   std::shared_ptr<Segment> current_;
   std::vector<std::shared_ptr<Segment>> unsynced_;
   Txid lastTxid_ = 0;
+  // Where the zeros that were written ahead end in the newest segment's file.
+  uint64_t zeroedUntil_ = 0;
+  unsigned smallSyncs_ = 0;
+  Lsn toldDurable_ = 0;
+  // The last transaction that changed more than bytes and times of files.
+  Txid metadataTxid_ = 0;
 
   // Guards segments_. Taken after appendMutex_.
   mutable std::mutex segmentsMutex_;
@@ -143,6 +186,7 @@ class Log {
 
   std::atomic<bool> clones_{true};
   std::atomic<uint64_t> recordCount_{0};
+  std::atomic<Lsn> floor_{0};
   std::atomic<Lsn> end_{0};
   std::atomic<Lsn> durable_{0};
 };

@@ -44,6 +44,32 @@ uint64_t nextSound(const char* bytes, uint64_t offset, uint64_t size) {
   return size;
 }
 
+bool tellsDurable(const RecordHeader& header) {
+  return static_cast<RecordType>(header.type) == RecordType::kNote && header.aux == static_cast<uint16_t>(Note::kDurable);
+}
+
+// Whether records from `offset` on tell that what stood at `position` was synced before they were appended.
+bool wasSynced(const char* bytes, uint64_t offset, uint64_t size, Lsn position) {
+  for (; offset < size; offset = nextSound(bytes, offset, size)) {
+    if (!recordIsSound(bytes + offset, size - offset)) continue;
+    RecordHeader header;
+    memcpy(&header, bytes + offset, sizeof header);
+    if (tellsDurable(header) && header.offset > position) return true;
+    offset += align8(header.length);
+  }
+  return false;
+}
+
+// How much of [from, end) is more than the zeros that were written ahead.
+uint64_t writtenBytes(int fd, uint64_t from, uint64_t end) {
+  std::vector<char> bytes(end - from);
+  const ssize_t count = pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(from));
+  if (count < 0) return end - from;
+  size_t length = static_cast<size_t>(count);
+  while (length > 0 && bytes[length - 1] == 0) length--;
+  return length;
+}
+
 }  // namespace
 
 int Log::openSegment(uint64_t number) {
@@ -92,15 +118,28 @@ void Log::noteName(const RecordHeader& header, const char* body, LogRecovery* fo
                           {{change.inodeAfter, change.generationAfter}, change.typeAfter}});
 }
 
-void Log::noteRecord(const char* record, LogRecovery* found) const {
+void Log::noteIntent(const RecordHeader& header, Lsn position, LogRecovery* found) {
+  auto& intents = found->intents;
+  const FileId file{header.inode, header.generation};
+  if (static_cast<RecordType>(header.type) == RecordType::kIntent) {
+    if (header.length == sizeof header + header.size) intents.push_back({position, file, header.offset, header.size});
+    return;
+  }
+  intents.erase(std::remove_if(intents.begin(), intents.end(), [&](const LoggedIntent& intent) { return intent.file == file && intent.position < header.offset; }),
+                intents.end());
+}
+
+void Log::noteRecord(const char* record, Lsn position, LogRecovery* found) const {
   RecordHeader header;
   memcpy(&header, record, sizeof header);
   const auto type = static_cast<RecordType>(header.type);
+  if (type == RecordType::kIntent || (type == RecordType::kNote && header.aux == static_cast<uint16_t>(Note::kRetired))) noteIntent(header, position, found);
   int64_t timeNs = 0;
   if (type == RecordType::kEnd || type == RecordType::kNote) {
     memcpy(&timeNs, record + sizeof header, sizeof timeNs);
     found->lastTimeNs = std::max(found->lastTimeNs, timeNs);
   }
+  if (tellsDurable(header)) found->tellsDurable = true;
   if (type == RecordType::kName) noteName(header, record + sizeof header, found);
   if (type == RecordType::kEnd) {
     found->lastEnded = std::max(found->lastEnded, header.txid);
@@ -128,12 +167,13 @@ int Log::scan(const Segment& segment, LogRecovery* found, uint64_t* good, uint64
     if (recordIsSound(mapped + offset, *bytes - offset)) {
       RecordHeader header;
       memcpy(&header, mapped + offset, sizeof header);
-      noteRecord(mapped + offset, found);
+      noteRecord(mapped + offset, segment.base + offset, found);
       offset += align8(header.length);
       *good = offset;
       continue;
     }
     const uint64_t next = nextSound(mapped, offset + 8, *bytes);
+    if (&segment == current_.get() && found->tellsDurable && !wasSynced(mapped, next, *bytes, segment.base + offset)) break;
     if (next < *bytes) found->damagedAt.push_back(segment.base + offset);
     offset = next;
   }
@@ -142,16 +182,27 @@ int Log::scan(const Segment& segment, LogRecovery* found, uint64_t* good, uint64
   return 0;
 }
 
+Lsn Log::recoveryStart() const {
+  const auto last = segments_.find(current_->base);
+  // A transaction may have begun in the segment before the last and lack its END.
+  Lsn start = last == segments_.begin() ? last->first : std::prev(last)->first;
+  char first[sizeof(RecordHeader) + sizeof(int64_t)];
+  RecordHeader header;
+  if (pread(current_->fd, first, sizeof first, sizeof(SegmentHeader)) != static_cast<ssize_t>(sizeof first) || !recordIsSound(first, sizeof first)) return start;
+  memcpy(&header, first, sizeof header);
+  const bool tellsFloor = static_cast<RecordType>(header.type) == RecordType::kNote && header.aux == static_cast<uint16_t>(Note::kFloor);
+  if (!tellsFloor) return start;
+  const auto holder = segments_.upper_bound(header.offset);
+  return holder == segments_.begin() ? start : std::min(start, std::prev(holder)->first);
+}
+
 int Log::recoverTail(LogRecovery* found) {
   uint64_t good = 0;
   uint64_t bytes = 0;
-  // A transaction may have begun in the segment before the last and lack its END.
-  const auto last = segments_.find(current_->base);
-  if (last != segments_.begin()) {
-    if (const int error = scan(*std::prev(last)->second, found, &good, &bytes)) return error;
+  for (auto segment = segments_.find(recoveryStart()); segment != segments_.end(); segment++) {
+    if (const int error = scan(*segment->second, found, &good, &bytes)) return error;
   }
-  if (const int error = scan(*current_, found, &good, &bytes)) return error;
-  if (good < bytes) found->tornBytes = bytes - good;
+  if (good < bytes) found->tornBytes = writtenBytes(current_->fd, good, bytes);
   // good > bytes: the last record's padding was not written; the file has to end where end() says.
   if (good != bytes && ftruncate(current_->fd, static_cast<off_t>(good)) != 0) return errno;
   end_ = current_->base + good;

@@ -159,10 +159,14 @@ int Session::changeSize(Inode* inode, int fd, uint64_t size, Change* change) {
 namespace {
 
 // The kernel hands back the times that it keeps itself (of writes, links and renames); often they are what the file has.
-bool isEchoOfTimes(const fuse_setattr_in& in, int fd) {
+bool isOfTimes(const fuse_setattr_in& in) {
   constexpr uint32_t kOwn = FATTR_MTIME | FATTR_CTIME | FATTR_FH | FATTR_LOCKOWNER;
+  return (in.valid & FATTR_CTIME) != 0 && (in.valid & FATTR_MTIME) != 0 && (in.valid & ~kOwn) == 0;
+}
+
+bool isEchoOfTimes(const fuse_setattr_in& in, int fd) {
   struct stat st;
-  return (in.valid & FATTR_CTIME) != 0 && (in.valid & FATTR_MTIME) != 0 && (in.valid & ~kOwn) == 0 && fstatat(fd, "", &st, AT_EMPTY_PATH) == 0 &&
+  return isOfTimes(in) && fstatat(fd, "", &st, AT_EMPTY_PATH) == 0 &&
          st.st_mtim.tv_sec == static_cast<time_t>(in.mtime) && st.st_mtim.tv_nsec == static_cast<long>(in.mtimensec);
 }
 
@@ -220,7 +224,9 @@ int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& 
   }
   ChangeLock lock(volume_->inodes.get(), inode);
   if (isCaptured(inode)) {
-    Change change(volume_, actor, &lock);
+    const bool isTimes = isOfTimes(in);
+    Change change(volume_, actor, &lock, isTimes ? Change::Kind::kTimes : Change::Kind::kOther);
+    if (isTimes && inode->file != nullptr) inode->file->needsFullSync = true;
     if ((in.valid & FATTR_SIZE) != 0) {
       if (const int error = changeSize(inode, sizeFd, in.size, &change)) return error;
     } else {

@@ -46,21 +46,42 @@ int Session::syncBoth(int fd, bool dataOnly, Lsn target) {
   return error != 0 ? error : logError;
 }
 
+int Session::syncFile(const OpenFile& file, bool dataOnly) {
+  Inode* inode = file.inode.get();
+  Lsn target = inode->lastUndo;
+  Lsn intents = 0;
+  {
+    ChangeLock lock(volume_->inodes.get(), inode);
+    intents = volume_->intents->outstanding(inode->id);
+    FileState* state = inode->file.get();
+    // What the sync is to cover has to act before. (Else it can do without: a write that still waits is not answered yet.)
+    if (intents != 0 || (state != nullptr && state->smallSyncs >= kSmallSyncs)) lock.awaitQuiet();
+    target = std::max(target, inode->bornAt);
+    if (state != nullptr && isCaptured(inode)) {
+      state->needsSync = state->pendingActs > 0;
+      if (!dataOnly) state->needsFullSync = false;
+    }
+  }
+  int error = syncBoth(file.fd.get(), dataOnly, target);
+  // Older bytes that stand in the log must not be written again over what is synced now.
+  if (error == 0 && intents != 0) error = volume_->intents->retired(inode->id, intents);
+  if (error == 0) return 0;
+  ChangeLock lock(volume_->inodes.get(), inode);
+  lock.needSync();
+  return error;
+}
+
 void Session::handleFsync(Request& request) {
   const auto* in = request.body<fuse_fsync_in>();
   const auto file = in == nullptr ? nullptr : files_.get(in->fh);
   if (file == nullptr) return request.error(EBADF);
   mayBlock();
-  Inode* inode = file->inode.get();
   barrier(file->actor.pid != 0 ? file->actor : actorOf(request.header()), Reason::kSync);
-  Lsn target = inode->lastUndo;
-  {
-    ChangeLock lock(volume_->inodes.get(), inode);
-    target = std::max(target, inode->bornAt);
-  }
   const bool dataOnly = (in->fsync_flags & FUSE_FSYNC_FDATASYNC) != 0;
-  const int error = syncBoth(file->fd.get(), dataOnly, target);
-  tellBlocks(inode, file->fd.get());
+  bool done = false;
+  int error = syncFromLog(file->inode.get(), dataOnly, &done);
+  if (!done) error = syncFile(*file, dataOnly);
+  tellBlocks(file->inode.get(), file->fd.get());
   request.error(error);
 }
 

@@ -1,4 +1,6 @@
 // write: capture, then act; overwrites that have to wait for the log are parked and act in batches.
+#include <algorithm>
+
 #include "failpoint.h"
 #include "session.h"
 
@@ -7,6 +9,9 @@ namespace {
 
 // Writes up to this go on on the same thread, unless they have to wait for the log.
 constexpr uint32_t kSmallWrite = 64 << 10;
+
+// A sync after no more than this is a small one.
+constexpr uint64_t kSmallSync = 64 << 10;
 
 // Writes from this on are a stream on its way to the disk: the disk begins as soon as so much of it is there.
 constexpr uint32_t kStreamWrite = 512 << 10;
@@ -123,6 +128,48 @@ void Session::park(Request& request, std::shared_ptr<OpenFile> file, const fuse_
   parked_.add(std::move(write));
 }
 
+bool Session::intends(FileState* state, const fuse_write_in& in) const {
+  state->bytesSinceSync += in.size;
+  const bool drops = (in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0;
+  if (!drops && volume_->intents->enabled() && state->smallSyncs >= kSmallSyncs && state->bytesSinceSync <= kSmallSync) return !state->needsSync;
+  state->needsSync = true;
+  return false;
+}
+
+int Session::capture(Change* change, OpenFile* file, const fuse_write_in& in, const char* bytes) {
+  Inode* inode = file->inode.get();
+  if (const int error = change->prepareFile(inode, file->fd.get())) return error;
+  FileState& state = *inode->file;
+  const bool withIntent = intends(&state, in);
+  int error = change->saveRange(inode, file->fd.get(), in.offset, in.offset + in.size, bytes);
+  if (!withIntent) return error != 0 ? error : change->commit();
+  volume_->intents->begin(inode->id);
+  if (error == 0) change->batch().intent(inode->id, in.offset, bytes, in.size);
+  if (error == 0) error = change->commit();
+  if (error == 0) state.intentLsn = change->position();
+  else state.needsSync = true;
+  volume_->intents->appended(inode->id, error == 0 ? change->position() : 0);
+  return error;
+}
+
+int Session::syncFromLog(Inode* inode, bool dataOnly, bool* done) {
+  Lsn target = 0;
+  {
+    ChangeLock lock(volume_->inodes.get(), inode);
+    FileState* state = inode->file.get();
+    if (state == nullptr) return 0;
+    const bool isSmall = state->bytesSinceSync <= kSmallSync;
+    // The log tells new bytes, and no times.
+    const bool isFull = !dataOnly && state->needsFullSync;
+    state->smallSyncs = isSmall && !isFull ? state->smallSyncs + 1 : 0;
+    state->bytesSinceSync = 0;
+    if (!isCaptured(inode) || state->needsSync || isFull) return 0;
+    target = std::max({state->intentLsn, inode->lastUndo.load(), inode->bornAt});
+  }
+  *done = true;
+  return volume_->log.waitDurable(target);
+}
+
 void Session::runWrite(Request& request) {
   const auto* head = request.body<fuse_write_in>();
   const char* bytes = head == nullptr ? nullptr : request.bytes(sizeof *head, head->size);
@@ -136,10 +183,8 @@ void Session::runWrite(Request& request) {
   if (isCaptured(inode)) {
     file->written = true;
     ChangeLock lock(volume_->inodes.get(), inode);
-    Change change(volume_, file->actor, &lock, Change::Joins::kParkedWrites);
-    error = change.prepareFile(inode, file->fd.get());
-    if (error == 0) error = change.saveRange(inode, file->fd.get(), in.offset, in.offset + in.size, bytes);
-    if (error == 0) error = change.commit();
+    Change change(volume_, file->actor, &lock, Change::Kind::kWrite);
+    error = capture(&change, file.get(), in, bytes);
     const FileState& state = *inode->file;
     const bool overwrites = state.saved.touches(in.offset / kBlock, (in.offset + in.size + kBlock - 1) / kBlock);
     const bool mustWait = volume_->strict && overwrites && state.savedLsn > volume_->log.durable();

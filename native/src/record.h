@@ -20,7 +20,7 @@ enum class NameOperation : uint8_t {
   kCreate = 1, kUnlink = 2, kLink = 3, kRenameAway = 4, kRenameTo = 5, kExchange = 6, kMkdir = 7, kRmdir = 8, kSymlink = 9, kMknod = 10, kExternal = 11,
 };
 
-enum class Note : uint16_t { kMounted = 1, kCleanUnmount = 2, kRecovered = 3, kGap = 4, kPadding = 5 };
+enum class Note : uint16_t { kMounted = 1, kCleanUnmount = 2, kRecovered = 3, kGap = 4, kPadding = 5, kRetired = 6, kFloor = 7, kDurable = 8 };
 
 struct SegmentHeader {
   char magic[8];
@@ -99,6 +99,10 @@ class RecordBatch {
   size_t size() const { return bytes_.size(); }
   Txid txid() const { return txid_; }
   uint32_t recordCount() const { return recordCount_; }
+  // More changes than bytes and times of files.
+  void changesMetadata() { changesMetadata_ = true; }
+  bool isOfMetadata() const { return changesMetadata_; }
+  bool hasEnd() const { return hasEnd_; }
   void clear() {
     bytes_.clear();
     recordCount_ = 0;
@@ -109,6 +113,12 @@ class RecordBatch {
   void finishExtent(size_t length);
   void dropExtent();
 
+  // New bytes, beside what they destroy.
+  void intent(FileId file, uint64_t offset, const char* bytes, size_t length);
+  // The file's intents below `position` are no longer needed.
+  void retired(FileId file, Lsn position, int64_t timeNs);
+  // A note about a log position: kFloor: intents from there on may be needed; kDurable: what stands below was synced before this was appended.
+  void position(Note kind, Lsn position, int64_t timeNs);
   void hole(FileId file, int sizeClass, uint64_t offset, uint64_t size);
   void attributes(FileId file, const PackedAttributes& before);
   void name(FileId directory, std::string_view name, NameOperation operation, NameTarget before, NameTarget after);
@@ -133,6 +143,8 @@ class RecordBatch {
   Txid txid_;
   std::vector<char> bytes_;
   uint32_t recordCount_ = 0;
+  bool changesMetadata_ = false;
+  bool hasEnd_ = false;
   size_t extentStart_ = 0;
 };
 

@@ -26,6 +26,9 @@ unsigned mostTurns() { return std::max(1u, std::thread::hardware_concurrency() /
 // How long a reader looks for the next request before it sleeps, where that pays (SpinAdvice).
 constexpr uint64_t kSpinNs = 15000;
 
+// How long files that the log answers for wait for their own sync.
+constexpr std::chrono::seconds kRetireEvery{5};
+
 // How often the relief thread looks whether the only reader is stuck: while requests come, and while none do.
 constexpr long kReliefNs = 2000000;
 constexpr long kQuietReliefNs = 20000000;
@@ -328,6 +331,20 @@ void Session::startHelpers() {
   timer_ = std::thread([this] { timerLoop(); });
   pusher_ = std::thread([this] { pusherLoop(); });
   relief_ = std::thread([this] { reliefLoop(); });
+  retirer_ = std::thread([this] { retireLoop(); });
+}
+
+void Session::retireLoop() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (!stopping_ && !ended_) {
+    const auto next = std::chrono::steady_clock::now() + kRetireEvery;
+    while (!stopping_ && !ended_ && changed_.wait_until(lock, next) != std::cv_status::timeout) continue;
+    if (stopping_ || ended_) break;
+    lock.unlock();
+    // What could not be synced stays outstanding, and the next sync of the file is told why.
+    volume_->intents->retireAll();
+    lock.lock();
+  }
 }
 
 void Session::reliefLoop() {
@@ -405,7 +422,7 @@ int Session::unmount() {
     pushChanged_.notify_all();
   }
   helpersStop_ = true;
-  for (std::thread* helper : {&timer_, &pusher_, &relief_})
+  for (std::thread* helper : {&timer_, &pusher_, &relief_, &retirer_})
     if (helper->joinable()) helper->join();
   bool ended;
   {

@@ -1,7 +1,7 @@
 // One mount: the connection to the kernel, the threads that read it, and one function per kernel request.
 //
 // Threads: readers run every operation; the timer ends
-// transactions that wait for no barrier; the pusher asks the kernel for its dirty pages. The JavaScript thread calls
+// transactions that wait for no barrier; the pusher asks the kernel for its dirty pages; the retirer syncs the files that the intent log answered for. The JavaScript thread calls
 // start, unmount, the replies of Snapshots, and reads state.
 //
 // Readers take turns: one at a time waits for requests, so that the same warm thread answers one after the other (with
@@ -66,6 +66,8 @@ class KernelTimes {
 class Session {
  public:
   static constexpr unsigned kOperations = 64;
+  // A file that was synced after so little so often in a row is expected to be synced so again: its writes go into the log as intents.
+  static constexpr uint32_t kSmallSyncs = 2;
 
   Session(Volume* volume, SessionOptions options, SnapshotSink* sink);
   ~Session();
@@ -115,6 +117,7 @@ class Session {
   // Unless there are `most` turns already.
   void addExtraTurn(unsigned most);
   void reliefLoop();
+  void retireLoop();
   void startHelpers();
   void handleInit(Request& request);
   void timerLoop();
@@ -191,6 +194,8 @@ class Session {
   // ops_data.cc
   void handleRead(Request& request);
   void handleFsync(Request& request);
+  // Syncs the file itself, and retires its intents.
+  int syncFile(const OpenFile& file, bool dataOnly);
   // Syncs a descriptor of the backing tree, and the log up to `target`. 0 or an errno.
   int syncBoth(int fd, bool dataOnly, Lsn target);
   void handleFallocate(Request& request);
@@ -201,6 +206,12 @@ class Session {
   // ops_write.cc
   void handleWrite(Request& request);
   void runWrite(Request& request);
+  // Whether a write goes into the log as an intent; counts it. Under the change lock.
+  bool intends(FileState* state, const fuse_write_in& in) const;
+  // Puts into the log what a write destroys, and perhaps the write itself. Under the change lock.
+  int capture(Change* change, OpenFile* file, const fuse_write_in& in, const char* bytes);
+  // Answers a sync from the log where that is enough (*done).
+  int syncFromLog(Inode* inode, bool dataOnly, bool* done);
   bool kernelKeepsTimes(const OpenFile& file, const fuse_write_in& in) const;
   int actNow(const OpenFile& file, const fuse_write_in& in, const char* bytes);
   // Lets the disk begin with a stream before somebody syncs it.
@@ -295,6 +306,7 @@ class Session {
   std::thread timer_;
   std::thread pusher_;
   std::thread relief_;
+  std::thread retirer_;
   std::atomic<bool> helpersStop_{false};
 
   // Guards the numbers of pushes.

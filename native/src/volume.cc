@@ -50,6 +50,8 @@ int Volume::open(const VolumeOptions& options, const uint8_t (&id)[16]) {
   recovery.recoveredCount = recovery.lastSeen - recovery.lastEnded;
   if (const int error = rollForward()) return error;
   if (const int error = transactions->start(recovery.lastEnded, recovery.lastSeen, recovery.lastTimeNs)) return error;
+  intents = std::make_unique<Intents>(this);
+  if (const int error = intents->recover()) return error;
   RecordBatch batch(recovery.lastSeen + 1);
   if (!recovery.clean) batch.note(Note::kRecovered, wallClockNs());
   batch.note(Note::kMounted, wallClockNs());
@@ -63,6 +65,7 @@ int Volume::close() {
   if (!open_) return 0;
   open_ = false;
   if (const int error = transactions->settle(Reason::kUnmount)) return error;
+  if (const int error = intents->retireAll()) return error;
   if (const int error = log.waitDurable(log.end())) return error;
   // The clean mark promises that nothing is missing: it may only reach the disk after everything else has.
   RecordBatch batch(transactions->ended().txid + 1);
@@ -70,6 +73,7 @@ int Volume::close() {
   Lsn position;
   if (const int error = log.append(batch, &position)) return error;
   if (const int error = log.waitDurable(position)) return error;
+  if (const int error = log.finish()) return error;
   lockFd_.reset();
   return 0;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "inodes.h"
+#include "intents.h"
 #include "log.h"
 #include "transactions.h"
 
@@ -34,6 +35,7 @@ class Volume {
   Log log;
   std::unique_ptr<Transactions> transactions;
   std::unique_ptr<Inodes> inodes;
+  std::unique_ptr<Intents> intents;
   LogRecovery recovery;
   bool strict = true;
   // Requests that mounts have read: how busy they are.

@@ -4,7 +4,8 @@
  * What the promise is (docs/SEMANTICS.md, Durability): "When fsync(2) or fdatasync(2) returns 0, the bytes … are on the disk. When fsync(2) of a directory
  * returns 0, the names in it are on the disk." So, of the operations whose call had returned before the cut:
  * 1. A name leads to what it led to at the last fsync of its directory, or at any operation after it that had begun.
- * 2. A file's bytes are those of its last sync, or of any write after it that had begun: each of those, and each part of one, may be there or not.
+ * 2. A file's bytes are those of its last sync, or of any write after it that had begun: each of those, and each part of one, may be there or not. Its
+ *    mode is that of its last fsync (fdatasync does not take it along), or any after it.
  * 3. A file with a promised name, and with some name ever since, is under one of its names.
  * 4. There is nothing else.
  */
@@ -44,7 +45,8 @@ function nameFault(lane: LaneWitness, reach: Reach, path: string, found: Found |
 
 function fileFault(node: Node, { done, begun }: Reach, found: Found): string | undefined {
   const states = statesBetween(node.versions, lastSync(node.syncs, done) ?? 0, begun);
-  if (!states.some(({ mode }) => mode === (found.attributes.mode & 0o7777))) return `has mode ${(found.attributes.mode & 0o7777).toString(8)}`;
+  const modes = statesBetween(node.versions, lastSync(node.syncs.filter(({ isFull }) => isFull), done) ?? 0, begun);
+  if (!modes.some(({ mode }) => mode === (found.attributes.mode & 0o7777))) return `has mode ${(found.attributes.mode & 0o7777).toString(8)}`;
   return contentFault(found.bytes, { versions: states.map(({ bytes }) => bytes), mayBeLonger: false });
 }
 

@@ -27,6 +27,8 @@ export interface Examined {
   readonly snapshotsCompared: number;
   /** Snapshots whose transaction had its END lost with the log's last records. */
   readonly snapshotsLost: number;
+  /** Synced bytes came out of the log into files. */
+  readonly isReplayed: boolean;
 }
 
 /** Snapshots compared for each lane: the newest before the cut, and some of the others. */
@@ -51,6 +53,7 @@ class Examination implements Examined {
   readonly complaints: string[] = [];
   snapshotsCompared = 0;
   snapshotsLost = 0;
+  isReplayed = false;
   readonly #cut: Cut;
   readonly #witness: Witness;
 
@@ -62,6 +65,8 @@ class Examination implements Examined {
   async run(mount: Mount): Promise<void> {
     pretendReboot(mount.directory);
     await mount.mount();
+    const [status] = await mount.json('status', mount.mountpoint);
+    this.isReplayed = String(status?.['notices']).includes('out of the log');
     const verified = await mount.cli('verify', mount.mountpoint);
     if (verified.status !== 0) this.complaints.push(`verify: status ${verified.status}: ${verified.stdout}${verified.stderr}`);
     const moments = await Moments.connect(mount);

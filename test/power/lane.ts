@@ -5,15 +5,15 @@
  * Invariants:
  * 1. What is written down as promised had been promised: the system call had returned 0.
  * 2. No two writes write the same bytes.
- * 3. Every operation closes what it opens. So the daemon has all bytes of those before it, on the disk or not.
+ * 3. Every operation closes what it opens, or syncs what is held open. So the daemon has all bytes of those before it, on the disk or not.
  */
 import { chmod, link, mkdir, open, rename, rmdir, stat, truncate, unlink, utimes } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runWell } from '../support/processes.js';
 import type { Random } from '../support/seed.js';
-import { directoryOf, nodeOf } from './witness.js';
-import type { Attributes, LaneWitness, LogSync, Node, Operation, Witness } from './witness.js';
+import { directoryOf, isOnDisk, logSyncBegins, nodeOf } from './witness.js';
+import type { Attributes, LaneWitness, Node, Operation, Witness } from './witness.js';
 
 export type Syncing = 'none' | 'data' | 'full';
 
@@ -44,6 +44,7 @@ export class LaneWork {
   readonly #lane: LaneWitness;
   readonly #root: string;
   readonly #random: Random;
+  #held: { readonly path: string; readonly file: FileHandle } | undefined;
 
   /** `root`: the lane's directory in the mount. */
   constructor(around: Surroundings, lane: LaneWitness, root: string, random: Random) {
@@ -91,6 +92,13 @@ export class LaneWork {
       await this.#withFile(path, 'r+', syncing, (file) => file.write(written, 0, length, offset));
       this.#changed(op, { node, versions: [{ bytes }], syncing });
     });
+  }
+
+  /** Keeps a file open meanwhile, as a database does: writes to it go through one handle. They have to be synced. */
+  async holdOpen(path: string, act: () => Promise<void>): Promise<void> {
+    this.#held = { path, file: await open(this.#path(path), 'r+') };
+    await act().finally(() => this.#held?.file.close());
+    this.#held = undefined;
   }
 
   /** As an editor that opens with O_TRUNC. */
@@ -236,13 +244,14 @@ export class LaneWork {
   }
 
   async #withFile(path: string, flags: string, syncing: Syncing, act: (file: FileHandle) => Promise<unknown>): Promise<void> {
-    const file = await open(this.#path(path), flags, 0o644);
+    const held = this.#held?.path === path && flags === 'r+' ? this.#held.file : undefined;
+    const file = held ?? await open(this.#path(path), flags, 0o644);
     try {
       await act(file);
       if (syncing === 'data') await file.datasync();
       if (syncing === 'full') await file.sync();
     } finally {
-      await file.close();
+      if (held === undefined) await file.close();
     }
   }
 
@@ -284,16 +293,4 @@ export class LaneWork {
     for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(this.#random.below(2 ** 32), at);
     return bytes.subarray(0, length);
   }
-}
-
-/** History is promised to be there before permissions or names of such a file change. */
-function isOnDisk(node: Node): boolean {
-  return node.syncs.length > 0;
-}
-
-/** What a sync of the log that begins now will make durable. */
-export function logSyncBegins(witness: Witness): Omit<LogSync, 'at'> {
-  witness.moment += 1;
-  const done = witness.lanes.map(({ operations }) => (operations.at(-1)?.endedAt === undefined ? operations.length - 2 : operations.length - 1));
-  return { moment: witness.moment, done };
 }

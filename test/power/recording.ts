@@ -14,10 +14,11 @@ import type { Mount, MountOptions } from '../support/mount.js';
 import { withMount } from '../support/mount.js';
 import { Random } from '../support/seed.js';
 import { Moments } from '../model/moments.js';
-import { LaneWork, logSyncBegins } from './lane.js';
+import { LaneWork } from './lane.js';
 import type { Surroundings } from './lane.js';
 import { RecordingDisk } from './recording-disk.js';
 import type { FileSystem } from './recording-disk.js';
+import { logSyncBegins } from './witness.js';
 import type { LaneWitness, NameState, Node, Witness } from './witness.js';
 
 export interface RecordingOptions {

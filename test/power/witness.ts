@@ -152,3 +152,15 @@ export function nodeOf(lane: LaneWitness, id: number): Node {
   if (node === undefined) throw new RangeError(`${lane.directory} has no node ${id}`);
   return node;
 }
+
+/** What a sync of the log that begins now will make durable. */
+export function logSyncBegins(witness: Witness): Omit<LogSync, 'at'> {
+  witness.moment += 1;
+  const done = witness.lanes.map(({ operations }) => (operations.at(-1)?.endedAt === undefined ? operations.length - 2 : operations.length - 1));
+  return { moment: witness.moment, done };
+}
+
+/** History is promised to be there before permissions or names of such a file change. */
+export function isOnDisk(node: Node): boolean {
+  return node.syncs.length > 0;
+}

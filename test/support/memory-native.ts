@@ -21,7 +21,7 @@ import { MemoryReader } from './memory-reader.js';
 const blockBytes = 4096;
 
 export class MemoryNative extends MemoryReader implements NativeVolume {
-  recovery: RecoveryReport = { clean: true, tornBytes: 0, recoveredCount: 0, damagedAt: [], lastTimeNs: 0n };
+  recovery: RecoveryReport = { clean: true, tornBytes: 0, recoveredCount: 0, damagedAt: [], replayed: [], lastTimeNs: 0n };
   /** The transaction that is open. */
   txid = 1;
   /** The last that has its END. */
