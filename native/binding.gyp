@@ -10,6 +10,7 @@
         "src/backing.cc",
         "src/capture.cc",
         "src/crc32c.cc",
+        "src/file_times.cc",
         "src/credentials.cc",
         "src/failpoint.cc",
         "src/inodes.cc",

@@ -139,7 +139,7 @@ int Change::prepareFile(Inode* inode, int fd) {
     return 0;
   }
   struct stat st;
-  if (fstat(fd, &st) != 0) return errno;
+  if (const int error = file.times.stat(fd, &st)) return error;
   if (!file.blocksKnown) file.blocksTold = st.st_blocks;
   file.blocksKnown = true;
   if (const int error = saveAttributes(inode, &st)) return error;

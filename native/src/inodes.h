@@ -20,6 +20,7 @@
 
 #include "backing.h"
 #include "block_set.h"
+#include "file_times.h"
 
 namespace tidemark {
 
@@ -35,6 +36,8 @@ struct FileState {
   BlockSet saved;
   // Whoever overwrites a saved block waits until the log is durable up to here.
   Lsn savedLsn = 0;
+
+  FileTimes times;
 
   // Writes that are in the log but have not acted yet, all of transaction pendingTxid.
   uint32_t pendingActs = 0;

@@ -164,11 +164,9 @@ bool isOfTimes(const fuse_setattr_in& in) {
   return (in.valid & FATTR_CTIME) != 0 && (in.valid & FATTR_MTIME) != 0 && (in.valid & ~kOwn) == 0;
 }
 
-bool isEchoOfTimes(const fuse_setattr_in& in, int fd) {
-  struct stat st;
-  return isOfTimes(in) && fstatat(fd, "", &st, AT_EMPTY_PATH) == 0 &&
-         st.st_mtim.tv_sec == static_cast<time_t>(in.mtime) && st.st_mtim.tv_nsec == static_cast<long>(in.mtimensec);
-}
+struct timespec mtimeOf(const fuse_setattr_in& in) { return timeOf(in.valid, FATTR_MTIME, FATTR_MTIME_NOW, in.mtime, in.mtimensec); }
+
+bool isSameTime(const struct timespec& a, const struct timespec& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
 
 // chown(-1, -1) arrives as a change of the ctime alone, or (without the writeback cache) of nothing; it takes setuid and setgid from programs like any
 // other chown.
@@ -178,6 +176,11 @@ bool isBareChown(uint32_t valid) {
 }
 
 }  // namespace
+
+int Session::attributesNow(Inode* inode, int fd, struct stat* st) {
+  if (inode->file != nullptr) return inode->file->times.stat(fd, st);
+  return fstatat(fd, "", st, AT_EMPTY_PATH) == 0 ? 0 : errno;
+}
 
 int Session::changeAttributes(int fd, int sizeFd, const fuse_setattr_in& in) {
   const uint32_t valid = in.valid;
@@ -202,8 +205,7 @@ int Session::changeAttributes(int fd, int sizeFd, const fuse_setattr_in& in) {
     }
   }
   if ((valid & (FATTR_ATIME | FATTR_MTIME)) != 0) {
-    const struct timespec times[2] = {timeOf(valid, FATTR_ATIME, FATTR_ATIME_NOW, in.atime, in.atimensec),
-                                      timeOf(valid, FATTR_MTIME, FATTR_MTIME_NOW, in.mtime, in.mtimensec)};
+    const struct timespec times[2] = {timeOf(valid, FATTR_ATIME, FATTR_ATIME_NOW, in.atime, in.atimensec), mtimeOf(in)};
     if (utimensat(fd, "", times, AT_EMPTY_PATH) != 0) return errno;
   }
   return 0;
@@ -213,7 +215,6 @@ int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& 
   const auto file = (in.valid & FATTR_FH) != 0 ? files_.get(in.fh) : nullptr;
   FdLease lease = volume_->inodes->lease(inode);
   if (!lease.valid()) return lease.error();
-  if (isEchoOfTimes(in, lease.fd())) return 0;
   UniqueFd opened;
   int sizeFd = file != nullptr && file->writable ? file->fd.get() : -1;
   if ((in.valid & FATTR_SIZE) != 0 && sizeFd < 0) {
@@ -223,14 +224,19 @@ int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& 
     sizeFd = opened.get();
   }
   ChangeLock lock(volume_->inodes.get(), inode);
+  const bool isTimes = isOfTimes(in);
+  struct stat before;
+  if (isTimes) {
+    if (const int error = attributesNow(inode, lease.fd(), &before)) return error;
+    if (isSameTime(before.st_mtim, mtimeOf(in))) return 0;
+  }
   if (isCaptured(inode)) {
-    const bool isTimes = isOfTimes(in);
     Change change(volume_, actor, &lock, isTimes ? Change::Kind::kTimes : Change::Kind::kOther);
     if (isTimes && inode->file != nullptr) inode->file->needsFullSync = true;
     if ((in.valid & FATTR_SIZE) != 0) {
       if (const int error = changeSize(inode, sizeFd, in.size, &change)) return error;
     } else {
-      if (const int error = change.saveAttributes(inode)) return error;
+      if (const int error = change.saveAttributes(inode, isTimes ? &before : nullptr)) return error;
       // chmod rewrites the mask of an ACL.
       if ((in.valid & FATTR_MODE) != 0 && !inode->noXattrs && getxattr(lease.path().c_str(), kAccessAcl, nullptr, 0) > 0) {
         if (const int error = change.saveXattr(inode, lease.path(), kAccessAcl)) return error;
@@ -244,9 +250,11 @@ int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& 
         if (const int error = change.awaitDurable(inode->lastUndo)) return error;
       }
     }
-    return changeAttributes(lease.fd(), sizeFd, in);
   }
-  return changeAttributes(lease.fd(), sizeFd, in);
+  const int error = changeAttributes(lease.fd(), sizeFd, in);
+  if (inode->file != nullptr && isTimes && error == 0) inode->file->times.setMtime(mtimeOf(in));
+  else if (inode->file != nullptr) inode->file->times.forget();
+  return error;
 }
 
 void Session::handleSetattr(Request& request) {
@@ -261,7 +269,13 @@ void Session::handleSetattr(Request& request) {
     if (inode->file != nullptr && inode->file->handles == 0 && inode->file->pendingActs == 0) inode->file.reset();
   }
   if ((in->valid & (FATTR_MODE | FATTR_UID | FATTR_GID)) != 0) accessChanged();
-  answerAttributes(request, inode);
+  if (!isOfTimes(*in)) return answerAttributes(request, inode);
+  FdLease lease = volume_->inodes->lease(inode);
+  if (!lease.valid()) return request.error(lease.error());
+  ChangeLock lock(volume_->inodes.get(), inode);
+  struct stat st;
+  if (const int error = attributesNow(inode, lease.fd(), &st)) return request.error(error);
+  answerAttributes(request, inode, st);
 }
 
 void Session::handleReadlink(Request& request) {

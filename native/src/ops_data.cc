@@ -109,6 +109,7 @@ void Session::handleFallocate(Request& request) {
     if (error == 0 && destroys && inode->file != nullptr) error = change.awaitDurable(inode->file->savedLsn);
     const KernelTimes times(fd, options_.writeback);
     if (error == 0 && fallocate(fd, mode, static_cast<off_t>(in->offset), static_cast<off_t>(in->length)) != 0) error = errno;
+    if (inode->file != nullptr) inode->file->times.forget();
   }
   // Whoever may keep such bits is root; for all others a change of the bytes takes them.
   if (error == 0 && request.header().uid != 0) error = dropPrivilegeBits(*file);
@@ -150,6 +151,7 @@ ssize_t Session::copyStep(const OpenFile& source, uint64_t sourceOffset, const O
   const KernelTimes times(target.fd.get(), options_.writeback);
   off_t from = static_cast<off_t>(sourceOffset);
   off_t to = static_cast<off_t>(offset);
+  if (inode->file != nullptr) inode->file->times.forget();
   const ssize_t count = copy_file_range(source.fd.get(), &from, target.fd.get(), &to, length, flags);
   return count < 0 ? -errno : count;
 }

@@ -70,7 +70,7 @@ void Session::actParked(std::vector<ParkedWrite> writes, int failed) {
     // waits until nothing is pending (ChangeLock::awaitQuiet), or parks behind these. The log runs one callback at a time.
     for (size_t first = 0; first < writes.size() && failed == 0;) {
       const bool keeps = kernelKeepsTimes(*writes[first].file, writes[first].in);
-      const KernelTimes times(writes[first].file->fd.get(), keeps);
+      const KernelTimes times(writes[first].file->fd.get(), keeps, writes[first].mtime);
       for (; first < writes.size() && kernelKeepsTimes(*writes[first].file, writes[first].in) == keeps; first++)
         errors[first] = actWrite(*writes[first].file, writes[first].in, writes[first].bytes);
     }
@@ -121,6 +121,10 @@ void Session::park(Request& request, std::shared_ptr<OpenFile> file, const fuse_
   write.to = request.to();
   write.txid = txid;
   FileState& state = *file->inode->file;
+  struct stat st;
+  // Refused: then it takes the time of the write, as any file would.
+  if (!state.times.known() && state.times.stat(file->fd.get(), &st) != 0) write.mtime.tv_nsec = UTIME_NOW;
+  else write.mtime = state.times.mtime();
   write.target = state.savedLsn;
   state.pendingActs++;
   state.pendingTxid = txid;
@@ -192,8 +196,10 @@ void Session::runWrite(Request& request) {
     parks = error == 0 && (state.pendingActs > 0 || mustWait);
     if (parks) park(request, file, in, bytes, change.handOver());
     else if (error == 0) error = actNow(*file, in, bytes);
+    if (!kernelKeepsTimes(*file, in)) inode->file->times.forget();
   } else {
-    error = actNow(*file, in, bytes);
+    const KernelTimes times(file->fd.get(), kernelKeepsTimes(*file, in));
+    error = actWrite(*file, in, bytes);
   }
   if (!parks) {
     answerWrite(*file, in.size, request.to(), error);
@@ -212,7 +218,9 @@ void Session::runWrite(Request& request) {
 }
 
 int Session::actNow(const OpenFile& file, const fuse_write_in& in, const char* bytes) {
-  const KernelTimes times(file.fd.get(), kernelKeepsTimes(file, in));
+  const FileTimes& known = file.inode->file->times;
+  const bool keeps = kernelKeepsTimes(file, in);
+  const KernelTimes times = known.known() ? KernelTimes(file.fd.get(), keeps, known.mtime()) : KernelTimes(file.fd.get(), keeps);
   return actWrite(file, in, bytes);
 }
 

@@ -473,12 +473,12 @@ void Session::notifyInode(uint64_t node, int64_t offset) {
 void Session::invalidateInode(uint64_t node) { notifyInode(node, 0); }
 
 void Session::tellBlocks(Inode* inode, int fd) {
-  struct stat st;
+  struct statx now;
   {
     ChangeLock lock(volume_->inodes.get(), inode);
     if (inode->file == nullptr || !inode->file->blocksKnown) return;
-    if (fstat(fd, &st) != 0 || st.st_blocks == inode->file->blocksTold) return;
-    inode->file->blocksTold = st.st_blocks;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_BLOCKS, &now) != 0 || static_cast<int64_t>(now.stx_blocks) == inode->file->blocksTold) return;
+    inode->file->blocksTold = static_cast<int64_t>(now.stx_blocks);
   }
   invalidateAttributes(inode);
 }

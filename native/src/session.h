@@ -45,24 +45,6 @@ struct OperationStatistics {
   std::atomic<uint64_t> maxNs{0};
 };
 
-// With the writeback cache the kernel keeps a file's mtime itself and tells us when it has changed (SETATTR); it does not
-// look at ours. What a change of bytes makes of the mtime is therefore undone: both stay the same. (The kernel does not
-// tell when the clock still shows the time that the file already has.)
-class KernelTimes {
- public:
-  KernelTimes(int fd, bool isKernels) : fd_(isKernels && fstat(fd, &before_) == 0 ? fd : -1) {}
-  ~KernelTimes() {
-    const struct timespec times[2] = {{0, UTIME_OMIT}, before_.st_mtim};
-    if (fd_ >= 0 && futimens(fd_, times) != 0) return;
-  }
-  KernelTimes(const KernelTimes&) = delete;
-  KernelTimes& operator=(const KernelTimes&) = delete;
-
- private:
-  struct stat before_;
-  int fd_;
-};
-
 class Session {
  public:
   static constexpr unsigned kOperations = 64;
@@ -136,6 +118,8 @@ class Session {
   void handleStatx(Request& request);
   void handleSetattr(Request& request);
   int applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& actor);
+  // As fstat, sparing the file its times where they are known (FileTimes). Under the change lock.
+  static int attributesNow(Inode* inode, int fd, struct stat* st);
   int changeSize(Inode* inode, int fd, uint64_t size, Change* change);
   int changeAttributes(int fd, int sizeFd, const fuse_setattr_in& in);
   void handleReadlink(Request& request);
@@ -213,6 +197,7 @@ class Session {
   // Answers a sync from the log where that is enough (*done).
   int syncFromLog(Inode* inode, bool dataOnly, bool* done);
   bool kernelKeepsTimes(const OpenFile& file, const fuse_write_in& in) const;
+  // Under the change lock.
   int actNow(const OpenFile& file, const fuse_write_in& in, const char* bytes);
   // Lets the disk begin with a stream before somebody syncs it.
   void beginToSync(const OpenFile& file, const fuse_write_in& in);
