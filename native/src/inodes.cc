@@ -55,6 +55,7 @@ void ChangeLock::awaitQuiet() {
     Inodes::Stripe& stripe = table_->stripes_[table_->stripeOf(*busy)];
     Inode* const inode = *busy;
     unlockAll();
+    if (table_->beforeWaiting_) table_->beforeWaiting_();
     {
       std::unique_lock<std::mutex> lock(stripe.mutex);
       while (inode->file != nullptr && inode->file->pendingActs > 0) stripe.acted.wait(lock);

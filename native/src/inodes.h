@@ -42,6 +42,8 @@ struct FileState {
   // Writes that are in the log but have not acted yet, all of transaction pendingTxid.
   uint32_t pendingActs = 0;
   Txid pendingTxid = 0;
+  // Why a write failed that was answered before it acted: what every sync says from then on.
+  int actError = 0;
 
   // The intent log (intents.h). Only where nothing happened since the last sync of the file itself but writes whose bytes are in the log, a sync may be
   // answered from there; `needsFullSync`: an fsync(2), which takes times, mode and all else along, may not.
@@ -96,6 +98,7 @@ struct Inode {
 
   std::atomic<Lsn> lastUndo{0};        // behind the newest undo record of any kind
   std::atomic<Lsn> lastDataUndo{0};    // behind the newest EXTENT or HOLE
+  std::atomic<uint32_t> givenActs{0};  // writes that were answered, but have yet to act (they are in pendingActs, too)
   std::atomic<bool> placeKnown{false}; // the log says where it is
   std::atomic<bool> detached{false};   // left the tree, lies in objects/
   std::atomic<bool> unnamed{false};    // O_TMPFILE, never linked: in no snapshot
@@ -206,6 +209,9 @@ class Inodes {
   // Keeps `fd` (an O_PATH descriptor, owned from here on) for the inode's whole life.
   void pin(Inode* inode, int fd);
 
+  // Called by whoever is about to wait for parked writes, on its thread, with no lock.
+  void beforeWaiting(std::function<void()> call) { beforeWaiting_ = std::move(call); }
+
   size_t count() const;
 
  private:
@@ -235,6 +241,8 @@ class Inodes {
   const Backing* const backing_;
   const size_t descriptorLimit_;
   Inode* root_ = nullptr;
+  // Set while no requests run.
+  std::function<void()> beforeWaiting_;
   std::unique_ptr<Stripe[]> stripes_;  // change locks; taken before every other lock
 
   // Guards the table, slots and names. Taken after change locks, before the descriptor mutex.

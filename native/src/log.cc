@@ -274,6 +274,12 @@ void Log::whenDurable(Lsn target, std::function<void(int)> done) {
   else parkedChanged_.notify_one();
 }
 
+void Log::soonDurable(Lsn target, std::function<void(int)> done) {
+  std::lock_guard<std::mutex> guard(syncMutex_);
+  parked_.emplace(target, std::move(done));
+  if (!draining_) parkedChanged_.notify_one();
+}
+
 void Log::completerLoop() {
   std::unique_lock<std::mutex> lock(syncMutex_);
   while (!stopping_) {

@@ -113,6 +113,9 @@ class Log {
   // one at a time, in the order of their targets (of equal targets: of the calls). The caller holds no lock.
   void whenDurable(Lsn target, std::function<void(int)> done);
 
+  // The same, but never on this thread.
+  void soonDurable(Lsn target, std::function<void(int)> done);
+
   // Nothing more will be appended. 0 or an errno.
   int finish();
 

@@ -20,6 +20,7 @@ void Session::handleRead(Request& request) {
   const auto* in = request.body<fuse_read_in>();
   const auto file = in == nullptr ? nullptr : files_.get(in->fh);
   if (file == nullptr || in->size > kMaxWrite) return request.error(EBADF);
+  awaitGiven(file->inode.get());
   thread_local std::unique_ptr<char[]> bytes(new char[kMaxWrite]);
   // What the page cache has is had without sleeping; for the rest somebody else answers the kernel meanwhile.
   const struct iovec whole = {bytes.get(), in->size};
@@ -60,6 +61,7 @@ int Session::syncFile(const OpenFile& file, bool dataOnly) {
     if (state != nullptr && isCaptured(inode)) {
       state->needsSync = state->pendingActs > 0;
       if (!dataOnly) state->needsFullSync = false;
+      if (state->actError != 0) return state->actError;
     }
   }
   int error = syncBoth(file.fd.get(), dataOnly, target);
@@ -75,12 +77,11 @@ void Session::handleFsync(Request& request) {
   const auto* in = request.body<fuse_fsync_in>();
   const auto file = in == nullptr ? nullptr : files_.get(in->fh);
   if (file == nullptr) return request.error(EBADF);
-  mayBlock();
   barrier(file->actor.pid != 0 ? file->actor : actorOf(request.header()), Reason::kSync);
   const bool dataOnly = (in->fsync_flags & FUSE_FSYNC_FDATASYNC) != 0;
-  bool done = false;
-  int error = syncFromLog(file->inode.get(), dataOnly, &done);
-  if (!done) error = syncFile(*file, dataOnly);
+  if (syncFromLog(request, file, dataOnly)) return;
+  mayBlock();
+  const int error = syncFile(*file, dataOnly);
   tellBlocks(file->inode.get(), file->fd.get());
   request.error(error);
 }
@@ -165,6 +166,7 @@ void Session::handleCopyFileRange(Request& request) {
   const auto target = files_.get(in->fh_out);
   if (source == nullptr || target == nullptr || !target->writable) return request.error(EBADF);
   mayBlock();
+  awaitGiven(source->inode.get());
   uint64_t done = 0;
   const uint64_t wanted = std::min<uint64_t>(in->len, kCopyMost);
   while (done < wanted) {

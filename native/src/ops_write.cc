@@ -62,26 +62,44 @@ void Session::answerWrite(const OpenFile& file, uint32_t size, ReplyTo to, int e
   else to.value(fuse_write_out{size, 0});
 }
 
-void Session::actParked(std::vector<ParkedWrite> writes, int failed) {
-  Inode* inode = writes.front().file->inode.get();
-  std::vector<int> errors(writes.size(), failed);
-  {
-    // Without the change lock, so that captures go on: whatever else touches these blocks, the size or the times of the inode
-    // waits until nothing is pending (ChangeLock::awaitQuiet), or parks behind these. The log runs one callback at a time.
-    for (size_t first = 0; first < writes.size() && failed == 0;) {
-      const bool keeps = kernelKeepsTimes(*writes[first].file, writes[first].in);
-      const KernelTimes times(writes[first].file->fd.get(), keeps, writes[first].mtime);
-      for (; first < writes.size() && kernelKeepsTimes(*writes[first].file, writes[first].in) == keeps; first++)
-        errors[first] = actWrite(*writes[first].file, writes[first].in, writes[first].bytes);
+void Session::actParked(std::vector<ParkedWrite> parked, int failed) {
+  using Answer = ParkedWrite::Answer;
+  Inode* inode = parked.front().file->inode.get();
+  const auto keeps = [this](const ParkedWrite& write) { return kernelKeepsTimes(*write.file, write.in); };
+  std::vector<int> errors(parked.size(), failed);
+  const auto writes = std::stable_partition(parked.begin(), parked.end(), [](const ParkedWrite& one) { return one.answer != Answer::kSync; }) - parked.begin();
+  // Without the change lock, so that captures go on: whatever else touches these blocks, the size or the times of the inode
+  // waits until nothing is pending (ChangeLock::awaitQuiet), or parks behind these. The log runs one callback at a time.
+  for (ptrdiff_t first = 0; first < writes && failed == 0;) {
+    const bool kept = keeps(parked[first]);
+    const KernelTimes times(parked[first].file->fd.get(), kept, parked[first].mtime);
+    for (; first < writes && keeps(parked[first]) == kept; first++) errors[first] = actWrite(*parked[first].file, parked[first].in, parked[first].bytes);
+  }
+  const int syncError = countActed(inode, parked, errors);
+  for (size_t i = 0; i < parked.size(); i++) {
+    const ParkedWrite& one = parked[i];
+    if (one.answer == Answer::kSync) {
+      tellBlocks(inode, one.file->fd.get());
+      one.to.error(failed != 0 ? failed : syncError);
+      continue;
     }
-    ChangeLock lock(volume_->inodes.get(), inode);
-    inode->file->pendingActs -= static_cast<uint32_t>(writes.size());
-    lock.acted(inode);
+    volume_->transactions->finish(one.txid);
+    if (one.answer == Answer::kActed) answerWrite(*one.file, one.in.size, one.to, errors[i]);
   }
-  for (size_t i = 0; i < writes.size(); i++) {
-    volume_->transactions->finish(writes[i].txid);
-    answerWrite(*writes[i].file, writes[i].in.size, writes[i].to, errors[i]);
+}
+
+int Session::countActed(Inode* inode, const std::vector<ParkedWrite>& parked, const std::vector<int>& errors) {
+  ChangeLock lock(volume_->inodes.get(), inode);
+  FileState& state = *inode->file;
+  for (size_t i = 0; i < parked.size(); i++) {
+    if (parked[i].answer == ParkedWrite::Answer::kSync) continue;
+    state.pendingActs--;
+    if (parked[i].answer != ParkedWrite::Answer::kGiven) continue;
+    inode->givenActs--;
+    if (errors[i] != 0) state.actError = errors[i];
   }
+  lock.acted(inode);
+  return state.actError;
 }
 
 void Session::runParked(int failed) {
@@ -100,6 +118,13 @@ void Session::handleWrite(Request& request) {
   writesInHand_--;
 }
 
+void Session::awaitGiven(Inode* inode) {
+  if (inode->givenActs.load() == 0) return;
+  mayBlock();
+  ChangeLock lock(volume_->inodes.get(), inode);
+  lock.awaitQuiet();
+}
+
 void Session::awaitWrites(Inode* inode) {
   // Bounded, because other files' writes are counted too.
   for (int poll = 0; poll < 200 && writesInHand_.load() > 0; poll++) usleep(500);
@@ -107,8 +132,9 @@ void Session::awaitWrites(Inode* inode) {
   lock.awaitQuiet();
 }
 
-void Session::park(Request& request, std::shared_ptr<OpenFile> file, const fuse_write_in& in, const char* bytes, Txid txid) {
+void Session::park(Request& request, ParkedWrite::Answer answer, std::shared_ptr<OpenFile> file, const fuse_write_in& in, const char* bytes, Txid txid) {
   ParkedWrite write;
+  write.answer = answer;
   if (in.size <= kSmallWrite) {
     write.buffer.reset(new char[in.size]);
     memcpy(write.buffer.get(), bytes, in.size);
@@ -127,6 +153,7 @@ void Session::park(Request& request, std::shared_ptr<OpenFile> file, const fuse_
   else write.mtime = state.times.mtime();
   write.target = state.savedLsn;
   state.pendingActs++;
+  if (answer == ParkedWrite::Answer::kGiven) file->inode->givenActs++;
   state.pendingTxid = txid;
   write.file = std::move(file);
   parked_.add(std::move(write));
@@ -140,7 +167,7 @@ bool Session::intends(FileState* state, const fuse_write_in& in) const {
   return false;
 }
 
-int Session::capture(Change* change, OpenFile* file, const fuse_write_in& in, const char* bytes) {
+int Session::capture(Change* change, OpenFile* file, const fuse_write_in& in, const char* bytes, bool* isIntent) {
   Inode* inode = file->inode.get();
   if (const int error = change->prepareFile(inode, file->fd.get())) return error;
   FileState& state = *inode->file;
@@ -153,25 +180,42 @@ int Session::capture(Change* change, OpenFile* file, const fuse_write_in& in, co
   if (error == 0) state.intentLsn = change->position();
   else state.needsSync = true;
   volume_->intents->appended(inode->id, error == 0 ? change->position() : 0);
+  *isIntent = error == 0;
   return error;
 }
 
-int Session::syncFromLog(Inode* inode, bool dataOnly, bool* done) {
-  Lsn target = 0;
+bool Session::syncFromLog(Request& request, const std::shared_ptr<OpenFile>& file, bool dataOnly) {
+  Inode* inode = file->inode.get();
+  ParkedWrite sync;
   {
     ChangeLock lock(volume_->inodes.get(), inode);
     FileState* state = inode->file.get();
-    if (state == nullptr) return 0;
+    if (state == nullptr) return false;
     const bool isSmall = state->bytesSinceSync <= kSmallSync;
     // The log tells new bytes, and no times.
     const bool isFull = !dataOnly && state->needsFullSync;
     state->smallSyncs = isSmall && !isFull ? state->smallSyncs + 1 : 0;
     state->bytesSinceSync = 0;
-    if (!isCaptured(inode) || state->needsSync || isFull) return 0;
-    target = std::max({state->intentLsn, inode->lastUndo.load(), inode->bornAt});
+    if (!isCaptured(inode) || state->needsSync || isFull) return false;
+    sync.answer = ParkedWrite::Answer::kSync;
+    sync.file = file;
+    sync.to = request.to();
+    sync.target = std::max({state->intentLsn, inode->lastUndo.load(), inode->bornAt});
+    parked_.add(std::move(sync));
   }
-  *done = true;
-  return volume_->log.waitDurable(target);
+  actSoon();
+  return true;
+}
+
+void Session::actSoon() {
+  Reader* reader = ownReader_;
+  if (reader != nullptr && reader->looking >= 0) reader->owed = std::max(reader->owed, 1u);
+  else actNext();
+}
+
+void Session::actNext() {
+  Lsn target;
+  if (parked_.schedule(&target)) volume_->log.soonDurable(target, [this](int failed) { runParked(failed); });
 }
 
 void Session::runWrite(Request& request) {
@@ -183,18 +227,21 @@ void Session::runWrite(Request& request) {
   Inode* inode = file->inode.get();
   int error = 0;
   bool parks = false;
+  bool isIntent = false;
   if (in.size > kSmallWrite) mayBlock();
   if (isCaptured(inode)) {
     file->written = true;
     ChangeLock lock(volume_->inodes.get(), inode);
     Change change(volume_, file->actor, &lock, Change::Kind::kWrite);
-    error = capture(&change, file.get(), in, bytes);
+    error = capture(&change, file.get(), in, bytes, &isIntent);
     const FileState& state = *inode->file;
     const bool overwrites = state.saved.touches(in.offset / kBlock, (in.offset + in.size + kBlock - 1) / kBlock);
     const bool mustWait = volume_->strict && overwrites && state.savedLsn > volume_->log.durable();
     // Behind a parked write this one has to queue, durable or not.
-    parks = error == 0 && (state.pendingActs > 0 || mustWait);
-    if (parks) park(request, file, in, bytes, change.handOver());
+    parks = error == 0 && (state.pendingActs > 0 || mustWait || isIntent);
+    // What the kernel has in its cache nobody reads here, and the sync that is about to come need not wait for two answers.
+    isIntent = isIntent && options_.writeback && (in.write_flags & FUSE_WRITE_CACHE) != 0;
+    if (parks) park(request, isIntent ? ParkedWrite::Answer::kGiven : ParkedWrite::Answer::kActed, file, in, bytes, change.handOver());
     else if (error == 0) error = actNow(*file, in, bytes);
     if (!kernelKeepsTimes(*file, in)) inode->file->times.forget();
   } else {
@@ -204,6 +251,11 @@ void Session::runWrite(Request& request) {
   if (!parks) {
     answerWrite(*file, in.size, request.to(), error);
     return beginToSync(*file, in);
+  }
+  if (isIntent) {
+    answerWrite(*file, in.size, request.to(), 0);
+    actSoon();
+    return;
   }
   Lsn target;
   if (parked_.schedule(&target)) {

@@ -1,4 +1,4 @@
-// Overwrites whose pre-images are in the log but not yet on the disk: they wait here, without a thread, to act.
+// Writes whose records are in the log but not yet on the disk: they wait here, without a thread, to act; and the syncs behind them, to be answered.
 //
 // Invariants:
 // 1. First in, first out; add() is called under the inode's change lock, so the writes of an inode act in the order of capture.
@@ -17,8 +17,18 @@
 namespace tidemark {
 
 struct ParkedWrite {
+  enum class Answer {
+    // Once it has acted.
+    kActed,
+    // Before: its bytes are in the log, and who wants them on the disk asks for a sync.
+    kGiven,
+    // No write at all, but a sync: once all before it have acted.
+    kSync,
+  };
+
+  Answer answer = Answer::kActed;
   std::shared_ptr<OpenFile> file;
-  fuse_write_in in;
+  fuse_write_in in{};
   // Owns the bytes, which may lie somewhere inside.
   RequestBuffer buffer;
   const char* bytes = nullptr;

@@ -23,6 +23,9 @@ constexpr unsigned kQueueLength = 16;
 // Readers that work off a queue side by side. Applications want the other processors.
 unsigned mostTurns() { return std::max(1u, std::thread::hardware_concurrency() / 2); }
 
+// So many writes are read at most before what was parked is seen to.
+constexpr unsigned kMostOwed = 32;
+
 // How long a reader looks for the next request before it sleeps, where that pays (SpinAdvice).
 constexpr uint64_t kSpinNs = 15000;
 
@@ -67,9 +70,11 @@ constexpr Feature kFeatures[] = {
 
 }  // namespace
 
-Session::Session(Volume* volume, SessionOptions options, SnapshotSink* sink) : volume_(volume), options_(std::move(options)), snapshots_(volume, sink), wakefulness_(options_.keepAwake) {}
+Session::Session(Volume* volume, SessionOptions options, SnapshotSink* sink) : volume_(volume), options_(std::move(options)), snapshots_(volume, sink), wakefulness_(options_.keepAwake) {
+  volume_->inodes->beforeWaiting([this] { settleOwed(); });
+}
 
-Session::~Session() = default;
+Session::~Session() { volume_->inodes->beforeWaiting({}); }
 
 int Session::start(std::string* message) {
   if (const int error = mountFuse({options_.mountpoint, options_.source, options_.allowOther}, &device_, message)) return error;
@@ -108,6 +113,7 @@ thread_local Session::Reader* Session::ownReader_ = nullptr;
 bool Session::awaitTurn(Reader* reader) {
   // A surplus turn is given up as soon as somebody else waits for requests.
   if (reader->hasTurn && (extraTurns_.load(std::memory_order_relaxed) == 0 || idleReaders_.load(std::memory_order_relaxed) == 0)) return true;
+  settleOwed();
   std::unique_lock<std::mutex> lock(mutex_);
   if (reader->hasTurn) {
     if (extraTurns_ == 0) return !ended_;
@@ -136,6 +142,13 @@ void Session::handOver(Reader* reader) {
   addTurn();
 }
 
+void Session::settleOwed() {
+  Reader* reader = ownReader_;
+  if (reader == nullptr || reader->owed == 0) return;
+  reader->owed = 0;
+  actNext();
+}
+
 void Session::addExtraTurn(unsigned most) {
   std::lock_guard<std::mutex> guard(mutex_);
   // One that nobody has taken yet is enough.
@@ -145,6 +158,16 @@ void Session::addExtraTurn(unsigned most) {
 }
 
 ssize_t Session::nextRequest(Reader* reader, char* buffer, int* device) {
+  if (reader->owed > 0) {
+    const ssize_t length = reader->owed < kMostOwed ? read(reader->looking, buffer, kRequestBytes) : -1;
+    if (length >= 0) {
+      reader->owed++;
+      if (reinterpret_cast<const fuse_in_header*>(buffer)->opcode != FUSE_WRITE) settleOwed();
+      *device = reader->looking;
+      return length;
+    }
+    settleOwed();
+  }
   const uint64_t start = monotonicNs();
   if (wakefulness_.awake() && reader->advice.shouldSpin()) {
     if (reader->looking < 0) {
@@ -197,6 +220,7 @@ void Session::readLoop(int blocking) {
     Request request(device, &buffer, static_cast<size_t>(length));
     dispatch(request);
   }
+  settleOwed();
   std::lock_guard<std::mutex> guard(mutex_);
   ended_ = true;
   changed_.notify_all();

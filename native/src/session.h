@@ -85,6 +85,8 @@ class Session {
     bool hasTurn = false;
     // The last request was not there yet when this reader began to read.
     bool waited = false;
+    // Requests read since something was parked that nobody has been told of yet (0: nothing was): the writes that are queued already share its flush.
+    unsigned owed = 0;
   };
   void readLoop(int blocking);
   // A descriptor of the same connection, or -1.
@@ -96,6 +98,8 @@ class Session {
   bool awaitTurn(Reader* reader);
   void addTurn();
   void handOver(Reader* reader);
+  // Has another thread see to what this one, a reader, has parked.
+  void settleOwed();
   // Unless there are `most` turns already.
   void addExtraTurn(unsigned most);
   void reliefLoop();
@@ -193,9 +197,15 @@ class Session {
   // Whether a write goes into the log as an intent; counts it. Under the change lock.
   bool intends(FileState* state, const fuse_write_in& in) const;
   // Puts into the log what a write destroys, and perhaps the write itself. Under the change lock.
-  int capture(Change* change, OpenFile* file, const fuse_write_in& in, const char* bytes);
-  // Answers a sync from the log where that is enough (*done).
-  int syncFromLog(Inode* inode, bool dataOnly, bool* done);
+  int capture(Change* change, OpenFile* file, const fuse_write_in& in, const char* bytes, bool* isIntent);
+  // true: the log is enough for this sync, and answers it.
+  bool syncFromLog(Request& request, const std::shared_ptr<OpenFile>& file, bool dataOnly);
+  // Sees to what is parked, on another thread, when no more requests are queued.
+  void actSoon();
+  // The same at once.
+  void actNext();
+  // Waits until what was answered has acted.
+  void awaitGiven(Inode* inode);
   bool kernelKeepsTimes(const OpenFile& file, const fuse_write_in& in) const;
   // Under the change lock.
   int actNow(const OpenFile& file, const fuse_write_in& in, const char* bytes);
@@ -207,10 +217,12 @@ class Session {
   int dropPrivilegeBits(const OpenFile& file);
   void answerWrite(const OpenFile& file, uint32_t size, ReplyTo to, int error);
   // Lets the write wait for the log. Under the inode's change lock.
-  void park(Request& request, std::shared_ptr<OpenFile> file, const fuse_write_in& in, const char* bytes, Txid txid);
+  void park(Request& request, ParkedWrite::Answer answer, std::shared_ptr<OpenFile> file, const fuse_write_in& in, const char* bytes, Txid txid);
   // Acts on what waited for the log, as far as that is durable; called by the log.
   void runParked(int failed);
-  void actParked(std::vector<ParkedWrite> writes, int failed);
+  void actParked(std::vector<ParkedWrite> parked, int failed);
+  // The error that syncs of the file are answered with.
+  int countActed(Inode* inode, const std::vector<ParkedWrite>& parked, const std::vector<int>& errors);
   // Waits until what the kernel has sent of the inode's bytes has acted.
   void awaitWrites(Inode* inode);
 
@@ -233,6 +245,7 @@ class Session {
   // Called before what may sleep: somebody else answers the kernel meanwhile.
   void mayBlock() {
     Reader* reader = ownReader_;
+    settleOwed();
     if (reader != nullptr && reader->hasTurn && idleReaders_.load(std::memory_order_relaxed) == 0) handOver(reader);
   }
   Actor actorOf(const fuse_in_header& header);
