@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -75,6 +76,8 @@ int Log::createSegment() {
   }
   if (current_ != nullptr) unsynced_.push_back(current_);
   current_ = segment;
+  fileLength_ = head.size();
+  zeroedUntil_ = 0;
   std::lock_guard<std::mutex> guard(segmentsMutex_);
   segments_[base] = segment;
   end_.store(base + head.size(), std::memory_order_release);
@@ -83,57 +86,81 @@ int Log::createSegment() {
 
 int Log::rollIfFull() {
   if (end_.load(std::memory_order_relaxed) - current_->base < kSegmentBytes) return 0;
-  if (const int error = trimZeros()) return error;
   // What the power leaves of records that were not synced may have gaps: only the newest segment has such.
-  if (fdatasync(current_->fd) != 0) return errno;
+  if (const int error = endSegment()) return error;
   if (const int error = createSegment()) return error;
   failpoint("segment-roll");
   return 0;
 }
 
-int Log::tellDurable() {
-  const Lsn synced = durable();
-  if (synced == toldDurable_) return 0;
-  RecordBatch batch(lastTxid_);
-  batch.position(Note::kDurable, synced, wallClockNs());
+int Log::endSegment() {
+  if (fdatasync(current_->fd) != 0) return errno;
+  if (!isAhead()) return 0;
+  // The lengths that were asked for are had; once that is on the disk they need not be kept.
   const Lsn end = end_.load(std::memory_order_relaxed);
-  if (const int error = writeAll(batch.data(), batch.size(), end - current_->base)) return error;
-  toldDurable_ = synced;
-  end_.store(end + batch.size(), std::memory_order_release);
+  RecordBatch proof(lastTxid_);
+  proof.position(Note::kDurable, end, wallClockNs());
+  if (const int error = writeAll(proof.data(), proof.size(), end - current_->base)) return error;
+  end_.store(end + proof.size(), std::memory_order_release);
+  if (fdatasync(current_->fd) != 0) return errno;
+  return trimZeros();
+}
+
+int Log::preface(const RecordBatch& batch, RecordBatch* notes) {
+  if (const Lsn synced = durable(); synced != toldDurable_) notes->position(Note::kDurable, synced, wallClockNs());
+  if (batch.isOfMetadata()) metadataTxid_ = std::max(metadataTxid_, batch.txid());
+  if (!batch.hasEnd() || batch.txid() > metadataTxid_) return 0;
+  // The END of a transaction that changed names must not be seen without them. A file is longer only once the journal has been committed, and with it
+  // every name changed before: where the END makes the file longer that comes by itself, over zeros the file is made to grow beside it.
+  if (end_.load(std::memory_order_relaxed) - current_->base + notes->size() + batch.size() > fileLength_) return 0;
+  const uint64_t longer = fileLength_ + 8;
+  if (ftruncate(current_->fd, static_cast<off_t>(longer)) != 0) return errno;
+  fileLength_ = longer;
+  notes->position(Note::kLength, longer, wallClockNs());
   return 0;
+}
+
+int Log::writeBoth(const RecordBatch& first, const RecordBatch& second, uint64_t offset) {
+  const struct iovec parts[] = {{const_cast<char*>(first.data()), first.size()}, {const_cast<char*>(second.data()), second.size()}};
+  ssize_t count;
+  do count = pwritev(current_->fd, parts, 2, static_cast<off_t>(offset));
+  while (count < 0 && errno == EINTR);
+  if (count < 0) return errno;
+  const size_t done = static_cast<size_t>(count);
+  if (done >= first.size()) return writeAll(second.data() + (done - first.size()), second.size() - (done - first.size()), offset + done);
+  if (const int error = writeAll(first.data() + done, first.size() - done, offset + done)) return error;
+  return writeAll(second.data(), second.size(), offset + first.size());
+}
+
+int Log::takeBack(uint64_t offset, size_t length, int error) {
+  if (!isAhead()) return ftruncate(current_->fd, static_cast<off_t>(offset)) == 0 ? error : EIO;
+  const std::vector<char> zeros(length);
+  return writeAll(zeros.data(), length, offset) == 0 ? error : EIO;
 }
 
 int Log::append(const RecordBatch& batch, Lsn* position) {
   std::lock_guard<std::mutex> guard(appendMutex_);
   lastTxid_ = batch.txid();
   if (const int error = rollIfFull()) return error;
-  if (const int error = tellDurable()) return error;
-  if (batch.isOfMetadata()) metadataTxid_ = std::max(metadataTxid_, batch.txid());
-  // A file that grows shows its end only once the journal has been committed, and with it every name changed before. So is the END of such a transaction to be
-  // seen.
-  if (batch.isOfMetadata() || (batch.hasEnd() && batch.txid() <= metadataTxid_)) {
-    if (const int error = trimZeros()) return error;
-  }
+  RecordBatch notes(batch.txid());
+  const Lsn synced = durable();
+  if (const int error = preface(batch, &notes)) return error;
   const Lsn end = end_.load(std::memory_order_relaxed);
   const uint64_t offset = end - current_->base;
+  const size_t size = notes.size() + batch.size();
   int error = 0;
-  const size_t half = batch.size() / 2;
   if (armedFailpoint("log-append")) {
-    error = writeAll(batch.data(), half, offset);
+    error = writeAll(batch.data(), batch.size() / 2, offset);
     failpoint("log-append");
-    if (error == 0) error = writeAll(batch.data() + half, batch.size() - half, offset + half);
-  } else {
-    error = writeAll(batch.data(), batch.size(), offset);
   }
-  if (error != 0) {
-    zeroedUntil_ = 0;
-    // Half a batch must not be taken for records by whoever reads the log after a shorter append.
-    if (ftruncate(current_->fd, static_cast<off_t>(offset)) != 0) return EIO;
-    return error;
-  }
+  if (error == 0) error = writeBoth(notes, batch, offset);
+  // Half a batch must not be taken for records by whoever reads the log after a shorter append.
+  if (error != 0) return takeBack(offset, size, error);
+  toldDurable_ = synced;
+  fileLength_ = std::max(fileLength_, offset + size);
   recordCount_.fetch_add(batch.recordCount(), std::memory_order_relaxed);
-  end_.store(end + batch.size(), std::memory_order_release);
-  *position = end + batch.size();
+  end_.store(end + size, std::memory_order_release);
+  *position = end + size;
   return 0;
 }
 
@@ -159,11 +186,9 @@ int Log::appendCloned(const RecordBatch& extent, int source, uint64_t offset, Ls
     if (cannot) clones_ = false;
     error = cannot ? EOPNOTSUPP : errno;
   }
-  if (error != 0) {
-    zeroedUntil_ = 0;
-    return ftruncate(current_->fd, static_cast<off_t>(at)) != 0 ? EIO : error;
-  }
+  if (error != 0) return takeBack(at, bytes.size(), error);
   recordCount_.fetch_add(head.recordCount() + 1, std::memory_order_relaxed);
+  fileLength_ = std::max<uint64_t>(fileLength_, body + range.src_length);
   end_.store(current_->base + body + range.src_length, std::memory_order_release);
   *position = end_.load(std::memory_order_relaxed);
   return 0;
@@ -195,7 +220,9 @@ void Log::zeroAhead() {
   const uint64_t from = std::max(zeroedUntil_, length);
   // Refused or not: it only spares time.
   const ssize_t written = pwrite(current_->fd, zeros.data(), length + kZeroBytes - from, static_cast<off_t>(from));
-  if (written > 0) zeroedUntil_ = from + static_cast<uint64_t>(written);
+  if (written <= 0) return;
+  zeroedUntil_ = from + static_cast<uint64_t>(written);
+  fileLength_ = std::max(fileLength_, zeroedUntil_);
 }
 
 int Log::finish() {
@@ -205,10 +232,7 @@ int Log::finish() {
 
 int Log::trimZeros() {
   const uint64_t length = end_.load(std::memory_order_relaxed) - current_->base;
-  const bool hasZeros = zeroedUntil_ > length;
-  zeroedUntil_ = 0;
-  smallSyncs_ = 0;
-  return !hasZeros || ftruncate(current_->fd, static_cast<off_t>(length)) == 0 ? 0 : errno;
+  return !isAhead() || ftruncate(current_->fd, static_cast<off_t>(length)) == 0 ? 0 : errno;
 }
 
 void Log::dropCached(Segment& segment, Lsn target) {

@@ -62,6 +62,8 @@ struct LogRecovery {
   std::vector<UnfinishedName> names;
   // The log says what was synced.
   bool tellsDurable = false;
+  // The greatest length that the newest segment's file has to keep.
+  uint64_t lengthNeeded = 0;
   // Intents that no RETIRED note covers, in log order.
   std::vector<LoggedIntent> intents;
 };
@@ -142,10 +144,17 @@ class Log {
   // A log that many small syncs follow writes over zeros: the file then does not grow with each, which its file system's journal would have to
   // tell. Of the thread that syncs, with appendMutex_.
   void zeroAhead();
-  // Takes the zeros off the newest segment: it has to end where its records do. With appendMutex_. 0 or an errno.
+  // The newest segment gets no more records: all of it is synced, and it ends where they do. With appendMutex_. 0 or an errno.
+  int endSegment();
+  // Takes off what the newest segment's file has behind its records. With appendMutex_. 0 or an errno.
   int trimZeros();
-  // Says in the log what has been synced since it last said so. With appendMutex_. 0 or an errno.
-  int tellDurable();
+  // What has to be said before `batch`. With appendMutex_. 0 or an errno.
+  int preface(const RecordBatch& batch, RecordBatch* notes);
+  int writeBoth(const RecordBatch& first, const RecordBatch& second, uint64_t offset);
+  // What was written of a batch that failed must not be taken for records. With appendMutex_. Returns `error`, or EIO when even that fails.
+  int takeBack(uint64_t offset, size_t length, int error);
+  // Behind the end of the newest segment its file has more, zeros and holes. With appendMutex_.
+  bool isAhead() const { return fileLength_ > end_.load(std::memory_order_relaxed) - current_->base; }
   // Pages of the log that are on the disk make room for the application's, and the next records find them warm.
   static void dropCached(Segment& segment, Lsn target);
   // The calling thread syncs once, if nobody else does. Enters and leaves with `lock` held.
@@ -158,13 +167,15 @@ class Log {
   int directoryFd_ = -1;
   uint8_t volumeId_[16] = {};
 
-  // Taken by append for the length of one write. Guards the newest segment, unsynced_, lastTxid_, zeroedUntil_, smallSyncs_, toldDurable_, metadataTxid_.
+  // Taken by append for the length of one write. Guards the newest segment, unsynced_, and what stands below up to segmentsMutex_.
   mutable std::mutex appendMutex_;
   std::shared_ptr<Segment> current_;
   std::vector<std::shared_ptr<Segment>> unsynced_;
   Txid lastTxid_ = 0;
   // Where the zeros that were written ahead end in the newest segment's file.
   uint64_t zeroedUntil_ = 0;
+  // Of that file: where records, zeros and lengthening end. Never less than the disk may have.
+  uint64_t fileLength_ = 0;
   unsigned smallSyncs_ = 0;
   Lsn toldDurable_ = 0;
   // The last transaction that changed more than bytes and times of files.

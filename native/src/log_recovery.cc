@@ -44,8 +44,8 @@ uint64_t nextSound(const char* bytes, uint64_t offset, uint64_t size) {
   return size;
 }
 
-bool tellsDurable(const RecordHeader& header) {
-  return static_cast<RecordType>(header.type) == RecordType::kNote && header.aux == static_cast<uint16_t>(Note::kDurable);
+bool isNote(const RecordHeader& header, Note kind) {
+  return static_cast<RecordType>(header.type) == RecordType::kNote && header.aux == static_cast<uint16_t>(kind);
 }
 
 // Whether records from `offset` on tell that what stood at `position` was synced before they were appended.
@@ -54,7 +54,7 @@ bool wasSynced(const char* bytes, uint64_t offset, uint64_t size, Lsn position) 
     if (!recordIsSound(bytes + offset, size - offset)) continue;
     RecordHeader header;
     memcpy(&header, bytes + offset, sizeof header);
-    if (tellsDurable(header) && header.offset > position) return true;
+    if (isNote(header, Note::kDurable) && header.offset > position) return true;
     offset += align8(header.length);
   }
   return false;
@@ -133,13 +133,13 @@ void Log::noteRecord(const char* record, Lsn position, LogRecovery* found) const
   RecordHeader header;
   memcpy(&header, record, sizeof header);
   const auto type = static_cast<RecordType>(header.type);
-  if (type == RecordType::kIntent || (type == RecordType::kNote && header.aux == static_cast<uint16_t>(Note::kRetired))) noteIntent(header, position, found);
+  if (type == RecordType::kIntent || isNote(header, Note::kRetired)) noteIntent(header, position, found);
   int64_t timeNs = 0;
   if (type == RecordType::kEnd || type == RecordType::kNote) {
     memcpy(&timeNs, record + sizeof header, sizeof timeNs);
     found->lastTimeNs = std::max(found->lastTimeNs, timeNs);
   }
-  if (tellsDurable(header)) found->tellsDurable = true;
+  if (isNote(header, Note::kDurable)) found->tellsDurable = true;
   if (type == RecordType::kName) noteName(header, record + sizeof header, found);
   if (type == RecordType::kEnd) {
     found->lastEnded = std::max(found->lastEnded, header.txid);
@@ -147,7 +147,7 @@ void Log::noteRecord(const char* record, Lsn position, LogRecovery* found) const
     names.erase(std::remove_if(names.begin(), names.end(), [&](const UnfinishedName& name) { return name.txid <= found->lastEnded; }), names.end());
   }
   if (type != RecordType::kPin && type != RecordType::kNote) found->lastSeen = std::max(found->lastSeen, header.txid);
-  found->clean = type == RecordType::kNote && header.aux == static_cast<uint16_t>(Note::kCleanUnmount);
+  found->clean = isNote(header, Note::kCleanUnmount);
 }
 
 int Log::scan(const Segment& segment, LogRecovery* found, uint64_t* good, uint64_t* bytes) const {
@@ -161,19 +161,25 @@ int Log::scan(const Segment& segment, LogRecovery* found, uint64_t* good, uint64
   // Without a sound END, the txid the segment was opened with is the best that is known.
   found->lastEnded = std::max(found->lastEnded, segmentHeader.openTxid == 0 ? 0 : segmentHeader.openTxid - 1);
   found->lastSeen = std::max(found->lastSeen, found->lastEnded);
+  const bool isNewest = &segment == current_.get();
   uint64_t offset = sizeof(SegmentHeader);
   *good = offset;
   while (offset < *bytes) {
     if (recordIsSound(mapped + offset, *bytes - offset)) {
       RecordHeader header;
       memcpy(&header, mapped + offset, sizeof header);
+      if (isNewest && isNote(header, Note::kLength)) {
+        // Too short and not synced: the journal was not committed after what the next record tells.
+        if (header.offset > *bytes && !wasSynced(mapped, offset, *bytes, segment.base + offset)) break;
+        if (header.offset <= *bytes) found->lengthNeeded = std::max(found->lengthNeeded, header.offset);
+      }
       noteRecord(mapped + offset, segment.base + offset, found);
       offset += align8(header.length);
       *good = offset;
       continue;
     }
     const uint64_t next = nextSound(mapped, offset + 8, *bytes);
-    if (&segment == current_.get() && found->tellsDurable && !wasSynced(mapped, next, *bytes, segment.base + offset)) break;
+    if (isNewest && found->tellsDurable && !wasSynced(mapped, next, *bytes, segment.base + offset)) break;
     if (next < *bytes) found->damagedAt.push_back(segment.base + offset);
     offset = next;
   }
@@ -190,8 +196,7 @@ Lsn Log::recoveryStart() const {
   RecordHeader header;
   if (pread(current_->fd, first, sizeof first, sizeof(SegmentHeader)) != static_cast<ssize_t>(sizeof first) || !recordIsSound(first, sizeof first)) return start;
   memcpy(&header, first, sizeof header);
-  const bool tellsFloor = static_cast<RecordType>(header.type) == RecordType::kNote && header.aux == static_cast<uint16_t>(Note::kFloor);
-  if (!tellsFloor) return start;
+  if (!isNote(header, Note::kFloor)) return start;
   const auto holder = segments_.upper_bound(header.offset);
   return holder == segments_.begin() ? start : std::min(start, std::prev(holder)->first);
 }
@@ -204,8 +209,13 @@ int Log::recoverTail(LogRecovery* found) {
   }
   if (good < bytes) found->tornBytes = writtenBytes(current_->fd, good, bytes);
   // good > bytes: the last record's padding was not written; the file has to end where end() says.
-  if (good != bytes && ftruncate(current_->fd, static_cast<off_t>(good)) != 0) return errno;
+  const bool keepsLength = found->lengthNeeded > good;
+  if (good != bytes && !keepsLength && ftruncate(current_->fd, static_cast<off_t>(good)) != 0) return errno;
+  fileLength_ = keepsLength ? bytes : good;
   end_ = current_->base + good;
+  if (!keepsLength || found->tornBytes == 0) return 0;
+  const std::vector<char> zeros(bytes - good);
+  return writeAll(zeros.data(), zeros.size(), good);
   return 0;
 }
 

@@ -20,7 +20,7 @@ enum class NameOperation : uint8_t {
   kCreate = 1, kUnlink = 2, kLink = 3, kRenameAway = 4, kRenameTo = 5, kExchange = 6, kMkdir = 7, kRmdir = 8, kSymlink = 9, kMknod = 10, kExternal = 11,
 };
 
-enum class Note : uint16_t { kMounted = 1, kCleanUnmount = 2, kRecovered = 3, kGap = 4, kPadding = 5, kRetired = 6, kFloor = 7, kDurable = 8 };
+enum class Note : uint16_t { kMounted = 1, kCleanUnmount = 2, kRecovered = 3, kGap = 4, kPadding = 5, kRetired = 6, kFloor = 7, kDurable = 8, kLength = 9 };
 
 struct SegmentHeader {
   char magic[8];
@@ -117,7 +117,8 @@ class RecordBatch {
   void intent(FileId file, uint64_t offset, const char* bytes, size_t length);
   // The file's intents below `position` are no longer needed.
   void retired(FileId file, Lsn position, int64_t timeNs);
-  // A note about a log position: kFloor: intents from there on may be needed; kDurable: what stands below was synced before this was appended.
+  // A note about a log position: kFloor: intents from there on may be needed; kDurable: what stands below was synced before this was appended; kLength: a
+  // length in bytes that the segment's file has to have for what follows to count.
   void position(Note kind, Lsn position, int64_t timeNs);
   void hole(FileId file, int sizeClass, uint64_t offset, uint64_t size);
   void attributes(FileId file, const PackedAttributes& before);

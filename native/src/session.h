@@ -49,7 +49,7 @@ class Session {
  public:
   static constexpr unsigned kOperations = 64;
   // A file that was synced after so little so often in a row is expected to be synced so again: its writes go into the log as intents.
-  static constexpr uint32_t kSmallSyncs = 2;
+  static constexpr uint32_t kSmallSyncs = 1;
 
   Session(Volume* volume, SessionOptions options, SnapshotSink* sink);
   ~Session();
