@@ -14,11 +14,15 @@ export class CommandError extends Error {
   readonly code = 'ECOMMAND';
 }
 
-export interface CommandOptions {
-  /** Milliseconds; default 10 minutes. */
-  readonly timeoutMs?: number;
+/** The user a program runs as; without numbers, that of the benchmark. */
+export interface Account {
   readonly uid?: number;
   readonly gid?: number;
+}
+
+export interface CommandOptions extends Account {
+  /** Milliseconds; default 10 minutes. */
+  readonly timeoutMs?: number;
   readonly cwd?: string;
   /** Written to standard input. */
   readonly input?: string;

@@ -15,7 +15,8 @@ import { groups } from './groups/index.js';
 import { detachBelow } from './mounts.js';
 import { markdown, writeDocument } from './report.js';
 import { describeMachine, merge, readResults, unfitPlace } from './results.js';
-import type { Results } from './results.js';
+import type { Results, TargetDescription } from './results.js';
+import { roundsOf } from './rounds.js';
 import { rows } from './rows.js';
 import { runAll } from './runner.js';
 import { sizesFor } from './sizes.js';
@@ -51,11 +52,11 @@ interface Settings {
 
 async function main(): Promise<void> {
   const settings = readSettings(process.argv.slice(2));
-  const targets = await usable(settings.targets);
   const scratch = await makeScratch();
   // Once: the first signal cleans up, a second one of the same kind ends the process at once.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void cleanUp(scratch).finally(() => process.exit(130)));
   try {
+    const targets = await usable(settings.targets, scratch);
     const results = await measure(settings, targets, scratch);
     console.log(settings.json ? JSON.stringify(results, null, 2) : markdown(results));
     if (settings.save) await save(results);
@@ -71,7 +72,7 @@ async function measure(settings: Settings, targets: readonly Target[], scratch: 
   await execute('gcc', ['-O2', '-Wall', '-pthread', '-o', workload, `${root}/bench/workload.c`]);
   const results: Results = {
     measuredAt: {}, machine: describeMachine(scratch), runs: settings.runs, scale: settings.scale,
-    targets: Object.fromEntries(await Promise.all(targets.map(async (target) => [target.name, { description: await target.describe(), features: [] }]))),
+    targets: Object.fromEntries(await Promise.all(targets.map(async (target) => [target.name, await describeTarget(target, settings.runs)]))),
     samples: {}, failures: [],
   };
   const { rowIds, runs } = settings;
@@ -80,6 +81,11 @@ async function measure(settings: Settings, targets: readonly Target[], scratch: 
   await runAll({ groups: chosen, targets, rowIds, runs, sizes: sizesFor(settings.scale), scratch, workload, progress }, results);
   progress('done');
   return results;
+}
+
+async function describeTarget(target: Target, runs: number): Promise<TargetDescription> {
+  const rounds = roundsOf(target, runs);
+  return { description: await target.describe(), ...(rounds < runs ? { rounds } : {}), features: [] };
 }
 
 async function save(results: Results): Promise<void> {
@@ -106,8 +112,8 @@ async function cleanUp(scratch: string): Promise<void> {
 }
 
 /** The targets that can run here; the others are named and left out. */
-async function usable(targets: readonly Target[]): Promise<Target[]> {
-  const reasons = await Promise.all(targets.map((target) => target.unavailable()));
+async function usable(targets: readonly Target[], scratch: string): Promise<Target[]> {
+  const reasons = await Promise.all(targets.map((target) => target.unavailable(scratch)));
   reasons.forEach((reason, index) => reason !== undefined && console.error(`left out: ${targets[index]!.name}: ${reason}`));
   return targets.filter((_, index) => reasons[index] === undefined);
 }

@@ -24,6 +24,8 @@ export interface Machine {
 
 export interface TargetDescription {
   readonly description: string;
+  /** How many of the rounds it took part in, when not in all. */
+  readonly rounds?: number;
   /** Kernel features in use, as the target tells. */
   features: readonly string[];
 }

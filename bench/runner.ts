@@ -3,8 +3,8 @@
  * targets and sizes come in; samples and failures go out.
  *
  * Invariants:
- * 1. Rounds interleave the targets, and each round begins with another one, so drift of the disk meets them all alike.
- * 2. A failure ends its run alone: it is recorded, its samples are null, the others go on.
+ * 1. Rounds interleave the targets, in the order that rounds.ts gives them.
+ * 2. A failure ends its run alone: it is recorded, its samples are null, the others go on. So is one of a group's preparation.
  * 3. Whatever happens, the target is stopped, and its large files removed, and never through a mount. Small ones stay to the end:
  *    ext4 makes inodes slowly for a minute after many were deleted, and the next run would pay for it.
  */
@@ -13,6 +13,7 @@ import { execute } from './command.js';
 import type { Bench, Group, RunContext } from './groups/group.js';
 import { detachBelow } from './mounts.js';
 import type { Failure, Results } from './results.js';
+import { targetsOf } from './rounds.js';
 import { rows } from './rows.js';
 import type { Sizes } from './sizes.js';
 import type { RunningTarget, Target } from './targets/target.js';
@@ -33,18 +34,28 @@ export interface Plan {
 export async function runAll(plan: Plan, results: Results): Promise<void> {
   const bench = makeBench(plan);
   for (const group of plan.groups) {
-    const reason = await group.unavailable?.();
+    const reason = (await group.unavailable?.()) ?? (await prepare(plan, bench, group));
     if (reason !== undefined) {
+      plan.progress(`FAILED ${group.id}: ${reason}`);
       results.failures.push({ group: group.id, target: 'all', round: 0, message: reason });
       continue;
     }
-    plan.progress(`${group.id}: preparing`);
     results.measuredAt[group.id] = new Date().toISOString();
-    await group.prepare?.(bench);
     for (let round = 1; round <= (group.once ? 1 : plan.runs); round++) {
-      for (const target of inTurn(plan.targets, round)) await runOnce({ plan, bench, group, target, round, results });
+      for (const target of targetsOf(round, group.once ? 1 : plan.runs, plan.targets)) await runOnce({ plan, bench, group, target, round, results });
     }
   }
+}
+
+/** Why the group cannot run, or undefined. */
+async function prepare(plan: Plan, bench: Bench, group: Group): Promise<string | undefined> {
+  plan.progress(`${group.id}: preparing`);
+  try {
+    await group.prepare?.(bench);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  return undefined;
 }
 
 interface Run {
@@ -69,7 +80,7 @@ async function runOnce(run: Run): Promise<void> {
     await mkdir(directory);
     await group.fill?.(bench, directory);
     await bench.sync();
-    running = await target.start(directory);
+    running = await target.start(directory, (await group.account?.()) ?? {});
     results.targets[target.name]!.features = running.features;
     if (applies(group, running)) {
       expectSamples(run);
@@ -89,18 +100,12 @@ function applies(group: Group, running: RunningTarget): boolean {
   return !(group.needsHistory && !running.history) && !(group.needsProcess && running.pid === undefined);
 }
 
-/** What is never recorded then stands as failed. */
+/** What is never recorded then stands as failed, or, in rounds that the target takes no part in, as left out. */
 function expectSamples({ plan, group, target, results }: Run): void {
   for (const row of rows) {
     if (row.group !== group.id || !plan.rowIds.has(row.id)) continue;
     (results.samples[row.id] ??= {})[target.name] ??= Array.from({ length: group.once ? 1 : plan.runs }, () => null);
   }
-}
-
-/** The targets, beginning with another one each round. */
-function inTurn(targets: readonly Target[], round: number): Target[] {
-  const first = (round - 1) % targets.length;
-  return [...targets.slice(first), ...targets.slice(0, first)];
 }
 
 function makeBench({ sizes, scratch, workload }: Plan): Bench {
@@ -122,7 +127,7 @@ function makeContext({ plan, bench, target, round, results }: Run, running: Runn
     if (!(value > 0)) throw new Error(`${row}: ${value} is no measurement`);
     results.samples[row]![target.name]![round - 1] = value;
     const unit = rows.find(({ id }) => id === row)?.unit;
-    plan.progress(`${row.padEnd(20)} round ${round}  ${target.name.padEnd(10)} ${unit === 'bytes' ? `${(value / 1e6).toFixed(0)} MB` : `${value.toFixed(6)} s`}`);
+    plan.progress(`${row.padEnd(20)} round ${round}  ${target.name.padEnd(14)} ${unit === 'bytes' ? `${(value / 1e6).toFixed(0)} MB` : `${value.toFixed(6)} s`}`);
   };
   return {
     ...bench,

@@ -6,6 +6,7 @@
  * 1. A group does the same calls on every target, in the same order.
  * 2. `sync` stands before every timed part, so that nobody pays for the writes of the part before.
  */
+import type { Account } from '../command.js';
 import type { Sizes } from '../sizes.js';
 import type { RunningTarget } from '../targets/target.js';
 
@@ -21,6 +22,8 @@ export interface Group {
   readonly once?: boolean;
   /** Why it cannot run on this host, or undefined. */
   unavailable?(): Promise<string | undefined>;
+  /** Who does the work in the target, where that is not the benchmark's own user. */
+  account?(): Promise<Account>;
   /** Once before the first run: what all runs share, on the bare disk. */
   prepare?(bench: Bench): Promise<void>;
   /** Before each mount: what the directory holds already. */

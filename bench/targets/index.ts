@@ -3,15 +3,20 @@
  */
 import { bare } from './bare.js';
 import { bindfs } from './bindfs.js';
+import { passthroughHp, passthroughLl } from './passthrough.js';
 import { tidemark } from './tidemark.js';
 import type { Target } from './target.js';
 
+/** What Tidemark has to beat: they do as much without a history. */
+const peers: readonly Target[] = [bindfs, passthroughLl, passthroughHp];
+
 export const allTargets: readonly Target[] = [
   bare,
-  bindfs,
+  ...peers,
   tidemark('tidemark', []),
   tidemark('tidemark-relaxed', ['--history=relaxed']),
   tidemark('tidemark-every-write', ['--every-write']),
 ];
 
-export const defaultTargets: readonly string[] = ['bare', 'bindfs', 'tidemark'];
+export const peerNames: readonly string[] = peers.map(({ name }) => name);
+export const defaultTargets: readonly string[] = ['bare', ...peerNames, 'tidemark'];

@@ -6,14 +6,24 @@
  * 1. After `stop` nothing is mounted and no process of the target runs, also when the target misbehaved.
  * 2. `directory` lies on the disk that every other target uses; files put there before `start` are seen at the path.
  */
+import type { Account } from '../command.js';
+
 export interface Target {
   readonly name: string;
+  /** It takes part in so many rounds at most, spread evenly: for one that is very slow. */
+  readonly mostRounds?: number;
   /** One line on what this is: program, version, options. */
   describe(): Promise<string>;
-  /** Why it cannot run on this host, or undefined when it can. */
-  unavailable(): Promise<string | undefined>;
-  /** @param directory an existing directory, absolute. */
-  start(directory: string): Promise<RunningTarget>;
+  /**
+   * Why it cannot run on this host, or undefined when it can. Before anything else is asked of the target.
+   * @param scratch a directory that is removed at the end, for what has to be built
+   */
+  unavailable(scratch: string): Promise<string | undefined>;
+  /**
+   * @param directory an existing directory, absolute
+   * @param account who will work in it, where that is not the benchmark's own user
+   */
+  start(directory: string, account: Account): Promise<RunningTarget>;
 }
 
 export interface RunningTarget {
