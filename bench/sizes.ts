@@ -29,7 +29,7 @@ export function sizesFor(scale: number): Sizes {
     randomReadCount: count(131_072),
     overwriteFileBytes: count(256) * mebibyte,
     overwriteCount: count(65_536),
-    syncedOverwriteCount: count(1_000),
+    syncedOverwriteCount: count(5_000),
     treeFileCount: count(10_000),
     sqliteTransactionCount: count(2_000),
     pgbenchSeconds: Math.max(2, Math.round(20 * scale)),

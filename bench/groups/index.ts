@@ -2,6 +2,7 @@
  * The groups in the order in which they run.
  */
 import { ago } from './ago.js';
+import { git } from './git.js';
 import { memory } from './memory.js';
 import { overwrite } from './overwrite.js';
 import { postgres } from './postgres.js';
@@ -11,4 +12,4 @@ import { stream } from './stream.js';
 import { removal, tree } from './tree.js';
 import type { Group } from './group.js';
 
-export const groups: readonly Group[] = [tree, snapshot, stream, overwrite, sqlite, postgres, ago, removal, memory];
+export const groups: readonly Group[] = [tree, git, snapshot, stream, overwrite, sqlite, postgres, ago, removal, memory];

@@ -9,16 +9,15 @@
 import { existsSync } from 'node:fs';
 import { chown, mkdir, readdir } from 'node:fs/promises';
 import { ended, execute, pause, startService } from '../command.js';
+import type { Account } from '../command.js';
 import type { Bench, Group, RunContext } from './group.js';
 
 const root = '/usr/lib/postgresql';
 
-export const postgres: Group = { id: 'postgres', unavailable, prepare, run };
+export const postgres: Group = { id: 'postgres', unavailable, account, prepare, run };
 
-interface Account {
-  readonly uid?: number;
-  readonly gid?: number;
-}
+/** Row → clients. */
+const loads: readonly (readonly [string, number])[] = [['pgbench', 4], ['pgbench-16', 16]];
 
 async function unavailable(): Promise<string | undefined> {
   return existsSync(root) ? undefined : 'PostgreSQL is not installed (apt install postgresql)';
@@ -49,18 +48,24 @@ async function prepare(bench: Bench): Promise<void> {
 }
 
 async function run(context: RunContext): Promise<void> {
-  const { path, scratch, sizes, sync, record } = context;
-  const owner = await account();
+  const { path, scratch, sync, record, wanted } = context;
   const data = `${path}/data`;
   await execute('cp', ['-a', `${scratch}/postgres/template`, data]);
-  await sync();
   await withServer(context, data, async (socket) => {
-    const words = ['-h', socket, '-U', 'bench', '-c', '4', '-T', String(sizes.pgbenchSeconds), 'bench'];
-    const output = await execute(await tool('pgbench'), words, owner);
-    const perSecond = /^tps = ([\d.]+)/m.exec(output)?.[1];
-    if (perSecond === undefined) throw new Error(`pgbench said nothing of tps: ${output}`);
-    record('pgbench', 1 / Number(perSecond));
+    for (const [row, clientCount] of loads) {
+      if (!wanted(row)) continue;
+      await sync();
+      record(row, await secondsPerTransaction(context, socket, clientCount));
+    }
   });
+}
+
+async function secondsPerTransaction({ sizes }: Bench, socket: string, clientCount: number): Promise<number> {
+  const words = ['-h', socket, '-U', 'bench', '-c', String(clientCount), '-T', String(sizes.pgbenchSeconds), 'bench'];
+  const output = await execute(await tool('pgbench'), words, await account());
+  const perSecond = /^tps = ([\d.]+)/m.exec(output)?.[1];
+  if (perSecond === undefined) throw new Error(`pgbench said nothing of tps: ${output}`);
+  return 1 / Number(perSecond);
 }
 
 async function withServer(bench: Bench, data: string, use: (socket: string) => Promise<void>): Promise<void> {
