@@ -10,9 +10,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { rows } from './rows.js';
 import type { Row } from './rows.js';
 import type { Results } from './results.js';
-import { isAhead, summarize } from './summary.js';
-import type { RowSummary } from './summary.js';
-import { allTargets } from './targets/index.js';
+import { summarize, verdict } from './summary.js';
+import { allTargets, peerNames } from './targets/index.js';
 
 const [begin, end] = ['<!-- measured: begin (written by `npm run bench -- --save`) -->', '<!-- measured: end -->'];
 const judged = 'tidemark';
@@ -22,10 +21,10 @@ export function markdown(results: Results): string {
   const targets = allTargets.map(({ name }) => name).filter((name) => results.targets[name]);
   const head = ['work', 'at least', ...targets.map((name) => (name === 'bare' ? 'bare, median' : name)), ''];
   const lines = rows.filter(({ id }) => results.samples[id]).map((row) => [
-    row.title + (row.starred ? ' *' : ''),
+    row.title,
     barText(row),
     ...targets.map((name) => cell(row, name, results)),
-    verdict(row, results),
+    verdict(row, judged, peerNames, results.samples),
   ]);
   return [
     preface(results), '', ...align([head, head.map(() => '---'), ...lines]), '',
@@ -50,8 +49,9 @@ function preface(results: Results): string {
   for (const { name } of allTargets) {
     const target = results.targets[name];
     if (!target) continue;
-    const { description, features } = target;
-    lines.push(`- ${name}: ${description}${features.length > 0 ? `; kernel features in use: ${features.join(', ')}` : ''}`);
+    const { description, rounds, features } = target;
+    const share = rounds === undefined ? '' : `, in ${rounds} of the rounds`;
+    lines.push(`- ${name}: ${description}${share}${features.length > 0 ? `; kernel features in use: ${features.join(', ')}` : ''}`);
   }
   return lines.join('\n');
 }
@@ -87,17 +87,6 @@ function cell(row: Row, target: string, results: Results): string {
   const { ratio, median } = summary;
   if (!ratio) return row.unit === 'bytes' ? bytes(median) : duration(median);
   return `${ratio.median.toFixed(2)} (${ratio.least.toFixed(2)}–${ratio.greatest.toFixed(2)})`;
-}
-
-/** What remains to be done in a row, in words; "yes" when nothing does. */
-function verdict(row: Row, results: Results): string {
-  const summary: RowSummary | undefined = summarize(row, judged, results.samples);
-  if (!summary) return results.samples[row.id]?.[judged] && row.bar ? 'failed' : '';
-  if (summary.reached === undefined) return '';
-  const faults = [];
-  if (!summary.reached) faults.push('falls short');
-  if (!row.starred && row.bar?.kind === 'bare' && isAhead(row, judged, 'bindfs', results.samples) === false) faults.push('behind bindfs');
-  return faults.length === 0 ? 'yes' : faults.join(', ');
 }
 
 function duration(seconds: number): string {

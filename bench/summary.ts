@@ -1,14 +1,15 @@
 /**
- * From samples to judgements, without I/O: medians, ratios with their spread, and whether a row's bar is reached.
+ * From samples to judgements, without I/O: medians, ratios with their spread, whether a row's bar is reached and the peers are beaten.
  *
  * Invariants:
- * 1. A ratio is of throughput: reference time by own time, from the two medians.
+ * 1. A ratio is of throughput: reference time by own time, from the two medians over the rounds that both have measured; some
+ *    targets take part in fewer. Who is ahead is judged by the same medians.
  * 2. The spread is the least and the greatest ratio of one round's pair, so drift of the disk between rounds does not enter it.
  * 3. A target without samples has no summary: a failed row is never judged as reached.
  */
 import type { Bar, Row } from './rows.js';
 
-/** Row → target → one sample a round; null where that round failed. */
+/** Row → target → one sample a round; null where that round failed or was left out. */
 export type Samples = Record<string, Record<string, (number | null)[]>>;
 
 export interface RowSummary {
@@ -19,6 +20,8 @@ export interface RowSummary {
   /** Whether the bar is reached; undefined for rows and targets without one. */
   readonly reached?: boolean;
 }
+
+const list = new Intl.ListFormat('en-GB');
 
 /** What stands in the table for one target of one row; undefined when it has no samples. */
 export function summarize(row: Row, target: string, samples: Samples): RowSummary | undefined {
@@ -35,9 +38,22 @@ export function summarize(row: Row, target: string, samples: Samples): RowSummar
 
 /** Whether a target is ahead of another in a row; undefined when one of them has no samples. */
 export function isAhead(row: Row, target: string, other: string, samples: Samples): boolean | undefined {
-  const own = summarize(row, target, samples);
-  const others = summarize(row, other, samples);
-  return own && others ? own.median < others.median : undefined;
+  const ratio = ratioOf(samples[row.id]?.[target] ?? [], samples[row.id]?.[other] ?? []);
+  return ratio && ratio.median > 1;
+}
+
+/**
+ * What is wanting in a row, in words: "yes" when nothing is, and nothing at all where there is no bar or nothing was measured. Peers are
+ * those that do without what is judged; where the bar is not a ratio to the bare directory there is nothing to compare with them.
+ */
+export function verdict(row: Row, target: string, peers: readonly string[], samples: Samples): string {
+  const summary = summarize(row, target, samples);
+  if (!summary) return samples[row.id]?.[target] && row.bar ? 'failed' : '';
+  if (summary.reached === undefined) return '';
+  const faults = summary.reached ? [] : ['falls short'];
+  const ahead = row.bar?.kind === 'bare' ? peers.filter((peer) => isAhead(row, target, peer, samples) === false) : [];
+  if (ahead.length > 0) faults.push(`behind ${list.format(ahead)}`);
+  return faults.join(', ') || 'yes';
 }
 
 /** @param values at least one */
@@ -54,16 +70,15 @@ function referenceOf(row: Row, target: string, samples: Samples): (number | null
 }
 
 function ratioOf(own: readonly (number | null)[], reference: readonly (number | null)[]): RowSummary['ratio'] {
-  const pairs: number[] = [];
-  const [ownGood, referenceGood]: [number[], number[]] = [[], []];
+  const pairs: { mine: number; theirs: number }[] = [];
   for (const [round, mine] of own.entries()) {
     const theirs = reference[round] ?? null;
-    if (mine !== null) ownGood.push(mine);
-    if (theirs !== null) referenceGood.push(theirs);
-    if (mine !== null && theirs !== null) pairs.push(theirs / mine);
+    if (mine !== null && theirs !== null) pairs.push({ mine, theirs });
   }
   if (pairs.length === 0) return undefined;
-  return { median: medianOf(referenceGood) / medianOf(ownGood), least: Math.min(...pairs), greatest: Math.max(...pairs) };
+  const ratios = pairs.map(({ mine, theirs }) => theirs / mine);
+  const median = medianOf(pairs.map(({ theirs }) => theirs)) / medianOf(pairs.map(({ mine }) => mine));
+  return { median, least: Math.min(...ratios), greatest: Math.max(...ratios) };
 }
 
 function reaches(bar: Bar, median: number, ratio: number | undefined): boolean {

@@ -1,9 +1,9 @@
 /** The benchmark's judgements: what it says of samples must be true, above all where it says "yes". */
 import t from 'tap';
 import type { Row } from '../../bench/rows.js';
-import { isAhead, medianOf, summarize } from '../../bench/summary.js';
+import { isAhead, medianOf, summarize, verdict } from '../../bench/summary.js';
 
-const row: Row = { id: 'work', group: 'work', title: 'work', unit: 'seconds', bar: { kind: 'bare', atLeast: 0.5 }, starred: false };
+const row: Row = { id: 'work', group: 'work', title: 'work', unit: 'seconds', bar: { kind: 'bare', atLeast: 0.5 } };
 
 t.test('a median of an even count lies between the middle two', async (t) => {
   t.equal(medianOf([4, 1, 3, 2]), 2.5);
@@ -41,4 +41,26 @@ t.test('who is faster is ahead', async (t) => {
   t.equal(isAhead(row, 'tidemark', 'bindfs', { work: { tidemark: [1], bindfs: [2] } }), true);
   t.equal(isAhead(row, 'tidemark', 'bindfs', { work: { tidemark: [2], bindfs: [2] } }), false);
   t.equal(isAhead(row, 'tidemark', 'bindfs', { work: { tidemark: [1] } }), undefined);
+});
+
+t.test('only rounds that both have measured are compared', async (t) => {
+  const samples = { work: { bare: [9, 9, 9, 1, 1], bindfs: [null, null, null, 2, 2], tidemark: [9, 9, 9, 1, 1] } };
+  t.same(summarize(row, 'bindfs', samples)?.ratio, { median: 0.5, least: 0.5, greatest: 0.5 });
+  t.equal(isAhead(row, 'tidemark', 'bindfs', samples), true, 'though its median of all rounds is 9');
+});
+
+t.test('the verdict is yes only when the bar is reached and every peer is beaten', async (t) => {
+  const judge = (tidemark: number | null, peers: Record<string, (number | null)[]>): string =>
+    verdict(row, 'tidemark', ['one', 'two'], { work: { bare: [1], tidemark: [tidemark], ...peers } });
+  t.equal(judge(2, { one: [3], two: [2.1] }), 'yes');
+  t.equal(judge(2, {}), 'yes', 'peers that did not run take nothing away');
+  t.equal(judge(2, { one: [null], two: [3] }), 'yes', 'nor do those that failed');
+  t.equal(judge(2, { one: [3], two: [2] }), 'behind two', 'as fast is not faster');
+  t.equal(judge(3, { one: [2], two: [2] }), 'falls short, behind one and two');
+  t.equal(judge(3, { one: [4] }), 'falls short');
+  t.equal(judge(null, { one: [4] }), 'failed');
+});
+
+t.test('rows without a bar get no verdict', async (t) => {
+  t.equal(verdict({ ...row, bar: undefined }, 'tidemark', [], { work: { bare: [1], tidemark: [1] } }), '');
 });
