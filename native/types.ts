@@ -145,11 +145,27 @@ export interface MountOptions {
   readonly onEnd: (reason: string) => void;
 }
 
-export interface OperationCount {
-  readonly operation: string;
+/** How many requests took less than `belowUs` microseconds, and no less than the bucket before it ends at. */
+export interface LatencyBucket {
+  readonly belowUs: number;
   readonly count: number;
-  readonly totalMicroseconds: number;
-  readonly maxMicroseconds: number;
+}
+
+/**
+ * How long requests of one kind took, from when they were read until they were answered (forgets, which have no answer: until they were done).
+ * Kinds that never came are left out.
+ */
+export interface OperationLatency {
+  /** The kernel's name in lower case: "lookup", "write", "fsync", "batch-forget". */
+  readonly operation: string;
+  /** All of them together, and the longest. */
+  readonly totalUs: number;
+  readonly maxUs: number;
+  /**
+   * The buckets that are not empty, shortest first; never none. From 1 µs on each is at most 1/8 as wide as its `belowUs`, and powers of two of a
+   * microsecond are always borders. The bucket below 2^26 µs (67 s) takes longer ones too.
+   */
+  readonly buckets: readonly LatencyBucket[];
 }
 
 export interface SessionState {
@@ -159,7 +175,7 @@ export interface SessionState {
   readonly features: readonly string[];
   readonly knownInodes: number;
   readonly openHandles: number;
-  readonly operations: readonly OperationCount[];
+  readonly operations: readonly OperationLatency[];
 }
 
 /** One mount. Replies may come from any turn of the event loop, in any order. */

@@ -27,6 +27,25 @@ const char* requestName(SnapshotOperation operation) {
   }
 }
 
+// An OperationLatency of native/types.ts.
+Napi::Object fromLatency(Napi::Env env, const char* operation, const LatencyHistogram& latency) {
+  Napi::Array buckets = Napi::Array::New(env);
+  for (unsigned bucket = 0; bucket < LatencyHistogram::kBuckets; bucket++) {
+    const uint64_t count = latency.countIn(bucket);
+    if (count == 0) continue;
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("belowUs", static_cast<double>(LatencyHistogram::endNs(bucket)) / 1000);
+    entry.Set("count", static_cast<double>(count));
+    buckets.Set(buckets.Length(), entry);
+  }
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("operation", operation);
+  out.Set("totalUs", static_cast<double>(latency.totalNs()) / 1000);
+  out.Set("maxUs", static_cast<double>(latency.maxNs()) / 1000);
+  out.Set("buckets", buckets);
+  return out;
+}
+
 bool toNode(const Napi::Object& from, SnapshotNode* node) {
   node->node = toU64(from.Get("node"));
   node->ino = toU64(from.Get("ino"));
@@ -290,15 +309,8 @@ Napi::Value SessionWrap::state(const Napi::CallbackInfo& info) {
   out.Set("openHandles", Napi::Number::New(env, static_cast<double>(session_->handleCount())));
   Napi::Array operations = Napi::Array::New(env);
   for (unsigned opcode = 0; opcode < Session::kOperations; opcode++) {
-    const OperationStatistics& statistics = session_->statistics(opcode);
-    const uint64_t count = statistics.count.load();
-    if (count == 0 || kOperationNames[opcode] == nullptr) continue;
-    Napi::Object entry = Napi::Object::New(env);
-    entry.Set("operation", kOperationNames[opcode]);
-    entry.Set("count", Napi::Number::New(env, static_cast<double>(count)));
-    entry.Set("totalMicroseconds", Napi::Number::New(env, static_cast<double>(statistics.totalNs.load() / 1000)));
-    entry.Set("maxMicroseconds", Napi::Number::New(env, static_cast<double>(statistics.maxNs.load() / 1000)));
-    operations.Set(operations.Length(), entry);
+    const LatencyHistogram& latency = session_->latency(opcode);
+    if (kOperationNames[opcode] != nullptr && latency.count() > 0) operations.Set(operations.Length(), fromLatency(env, kOperationNames[opcode], latency));
   }
   out.Set("operations", operations);
   return out;

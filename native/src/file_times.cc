@@ -3,18 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/sysmacros.h>
-#include <time.h>
+
+#include "types.h"
 
 namespace tidemark {
 namespace {
 
 constexpr unsigned kAllButTimes = STATX_BASIC_STATS & ~static_cast<unsigned>(STATX_ATIME | STATX_MTIME | STATX_CTIME);
-
-uint64_t monotonicNs() {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
-}
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 // Invariants:
 // 1. Nothing outside the bytes that were read is ever looked at: body() and name() return null for short requests.
 // 2. A request is answered on the device descriptor it was read from, with a single writev, exactly once (FORGETs never).
+// 3. With its answer, whichever thread gives it and however late, a request is counted in its operation's latency, once.
 #pragma once
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "fuse_abi.h"
+#include "histogram.h"
 #include "types.h"
 
 namespace tidemark {
@@ -28,6 +30,9 @@ using RequestBuffer = std::unique_ptr<char[]>;
 struct ReplyTo {
   int device = -1;
   uint64_t unique = 0;
+  // Where the time from startNs (monotonicNs) to the answer is recorded; null: nowhere.
+  LatencyHistogram* latency = nullptr;
+  uint64_t startNs = 0;
 
   void vector(int error, const struct iovec* parts, int count) const {
     struct iovec all[4];
@@ -44,6 +49,7 @@ struct ReplyTo {
     ssize_t done;
     do done = writev(device, all, count + 1);
     while (done < 0 && errno == EINTR);
+    recordLatency();
   }
   void error(int error) const { vector(error, nullptr, 0); }
   void data(const void* bytes, size_t length) const {
@@ -54,6 +60,10 @@ struct ReplyTo {
   void value(const T& out) const {
     data(&out, sizeof out);
   }
+  // For requests that have no answer, when they are done; answers do it themselves.
+  void recordLatency() const {
+    if (latency != nullptr) latency->record(monotonicNs() - startNs);
+  }
 };
 
 class Request {
@@ -62,7 +72,12 @@ class Request {
 
   const fuse_in_header& header() const { return *reinterpret_cast<const fuse_in_header*>(bytes_); }
   uint64_t node() const { return header().nodeid; }
-  ReplyTo to() const { return {device_, header().unique}; }
+  ReplyTo to() const { return {device_, header().unique, latency_, startNs_}; }
+  // From now on time runs, which is recorded when the request is answered.
+  void measure(LatencyHistogram* latency) {
+    latency_ = latency;
+    startNs_ = monotonicNs();
+  }
 
   // The fixed part of the arguments; null when the request is too short.
   template <typename T>
@@ -101,6 +116,8 @@ class Request {
   RequestBuffer* buffer_;
   const char* bytes_;
   size_t length_;
+  LatencyHistogram* latency_ = nullptr;
+  uint64_t startNs_ = 0;
 };
 
 }  // namespace tidemark

@@ -36,12 +36,6 @@ constexpr std::chrono::seconds kRetireEvery{5};
 constexpr long kReliefNs = 2000000;
 constexpr long kQuietReliefNs = 20000000;
 
-uint64_t monotonicNs() {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
 struct Feature {
   uint64_t bit;
   const char* name;
@@ -229,15 +223,12 @@ void Session::readLoop(int blocking) {
 
 void Session::dispatch(Request& request) {
   const uint32_t opcode = request.header().opcode;
-  const uint64_t start = monotonicNs();
-  if (Snapshots::isSnapshotNode(request.node()) && opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET) runOnSnapshot(request);
+  const bool forgets = opcode == FUSE_FORGET || opcode == FUSE_BATCH_FORGET;
+  if (opcode < kOperations) request.measure(&latencies_[opcode]);
+  if (Snapshots::isSnapshotNode(request.node()) && !forgets) runOnSnapshot(request);
   else run(request);
-  if (opcode >= kOperations) return;
-  const uint64_t took = monotonicNs() - start;
-  OperationStatistics& statistics = statistics_[opcode];
-  statistics.count.fetch_add(1, std::memory_order_relaxed);
-  statistics.totalNs.fetch_add(took, std::memory_order_relaxed);
-  if (took > statistics.maxNs.load(std::memory_order_relaxed)) statistics.maxNs.store(took, std::memory_order_relaxed);
+  // All others were recorded with their answer, or will be: it may have been given by another thread, and the bytes be gone.
+  if (forgets) request.to().recordLatency();
 }
 
 void Session::runOnSnapshot(Request& request) {

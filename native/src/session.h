@@ -39,12 +39,6 @@ struct SessionOptions {
   bool keepAwake = true;
 };
 
-struct OperationStatistics {
-  std::atomic<uint64_t> count{0};
-  std::atomic<uint64_t> totalNs{0};
-  std::atomic<uint64_t> maxNs{0};
-};
-
 class Session {
  public:
   static constexpr unsigned kOperations = 64;
@@ -68,7 +62,8 @@ class Session {
   std::string protocol() const;
   std::vector<std::string> features() const;
   size_t handleCount() const { return files_.count() + directories_.count(); }
-  const OperationStatistics& statistics(unsigned opcode) const { return statistics_[opcode]; }
+  // How long requests of this kind took from when they were read until they were answered.
+  const LatencyHistogram& latency(unsigned opcode) const { return latencies_[opcode]; }
 
   // Parses and runs one request (public for the fuzzer).
   void dispatch(Request& request);
@@ -274,7 +269,7 @@ class Session {
   HandleTable<OpenFile> files_;
   ParkedWrites parked_;
   HandleTable<OpenDirectory> directories_;
-  OperationStatistics statistics_[kOperations];
+  LatencyHistogram latencies_[kOperations];
 
   UniqueFd device_;
   uint32_t kernelMinor_ = 0;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sys/stat.h>
+#include <time.h>
 
 #include <cstdint>
 #include <cstring>
@@ -65,5 +66,12 @@ enum class Reason : uint8_t {
 };
 
 int64_t wallClockNs();
+
+// The clock of durations.
+inline uint64_t monotonicNs() {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
+}
 
 }  // namespace tidemark

@@ -137,6 +137,10 @@ class Collector : public SnapshotSink {
     std::lock_guard<std::mutex> guard(mutex_);
     if (event->operation != SnapshotOperation::kForget && event->operation != SnapshotOperation::kAccessChanged) ids_.push_back(event->id);
   }
+  size_t unanswered() {
+    std::lock_guard<std::mutex> guard(mutex_);
+    return ids_.size();
+  }
   void answerAll(Session* session) {
     std::vector<uint32_t> ids;
     {
@@ -198,6 +202,22 @@ void checkAnswers(int answers, const std::map<uint64_t, uint32_t>& asked) {
   }
 }
 
+uint64_t recorded(const Session& session) {
+  uint64_t all = 0;
+  for (unsigned opcode = 0; opcode < Session::kOperations; opcode++) all += session.latency(opcode).count();
+  return all;
+}
+
+// Answers questions until every request has been counted. Parked writes are answered, and then counted, by the log's own thread.
+void finishAll(Session* session, Collector* collector, uint64_t count) {
+  for (int poll = 0; poll < 10000; poll++) {
+    collector->answerAll(session);
+    if (recorded(*session) >= count) break;
+    usleep(1000);
+  }
+  require(recorded(*session) == count, "every request is counted once");
+}
+
 void fuzzRequests(const std::string& path, Dice* dice) {
   UniqueFd answers(open((path + "/../answers").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_APPEND, 0600));
   const uint8_t id[16] = {7};
@@ -213,7 +233,8 @@ void fuzzRequests(const std::string& path, Dice* dice) {
     sessionOptions.writeback = false;  // With it an LSEEK waits for the kernel's dirty pages, and here is no kernel.
     Session session(&volume, sessionOptions, &collector);
     RequestBuffer buffer(new char[kRequestBytes]);
-    for (uint64_t unique = 1; unique <= 400; unique++) {
+    constexpr uint64_t kRequests = 400;
+    for (uint64_t unique = 1; unique <= kRequests; unique++) {
       if (!buffer) buffer.reset(new char[kRequestBytes]);  // A parked request took it along.
       const size_t length = makeRequest(dice, unique, buffer.get());
       const uint32_t opcode = reinterpret_cast<fuse_in_header*>(buffer.get())->opcode;
@@ -223,11 +244,11 @@ void fuzzRequests(const std::string& path, Dice* dice) {
       memcpy(exact.get(), buffer.get(), length);
       Request request(answers.get(), &exact, length);
       session.dispatch(request);
+      require(recorded(session) + collector.unanswered() <= unique, "a question is not counted before it is answered");
       collector.answerAll(&session);
     }
     require(volume.log.waitDurable(volume.log.end()) == 0, "the log can be synced");
-    usleep(20000);  // Parked writes are answered by whoever synced.
-    collector.answerAll(&session);
+    finishAll(&session, &collector, kRequests);
   }
   checkAnswers(answers.get(), asked);
   require(volume.close() == 0, "the volume closes");
