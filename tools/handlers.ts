@@ -111,7 +111,7 @@ function holdHandlers(volume: Volume): Pick<Handlers, 'hold' | 'release'> {
 
 async function statusOf(served: Served): Promise<StatusReply> {
   const { volume, mounted, entry } = served;
-  const { protocol, features, knownInodes, openHandles } = mounted.state();
+  const { protocol, features, knownInodes, openHandles, operations } = mounted.state();
   return {
     pid: process.pid,
     directory: entry.directory,
@@ -123,6 +123,7 @@ async function statusOf(served: Served): Promise<StatusReply> {
     features,
     knownInodes,
     openHandles,
+    operations,
     notices: volume.notices,
   };
 }

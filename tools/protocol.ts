@@ -8,6 +8,7 @@
  * 3. Paths are BytePaths from the volume's root, with a leading slash; 64-bit numbers are decimal strings.
  */
 import { z } from 'zod';
+import type { OperationLatency } from '../native/types.js';
 
 export const longestRequestBytes = 64 * 1024;
 export const longestAnswerBytes = 16 * 1024 * 1024;
@@ -134,6 +135,8 @@ export interface StatusReply extends VolumeFacts {
   readonly features: readonly string[];
   readonly knownInodes: number;
   readonly openHandles: number;
+  /** Since it was mounted. */
+  readonly operations: readonly OperationLatency[];
   readonly notices: readonly string[];
 }
 

@@ -1,14 +1,14 @@
 /** `tidemark status [DIR]`: how a volume stands; without DIR, all that are mounted. */
 import type { Command } from 'commander';
-import { ControlClient } from '../control-client.js';
+import { askStatus } from '../asking.js';
 import { CommandError } from '../errors.js';
 import { counted, jsonTime, localTime, sizeText, userText } from '../format.js';
+import { summarize } from '../latency.js';
 import { tryLocate } from '../locate.js';
 import { isStale } from '../mounts.js';
 import { note, print } from '../output.js';
 import type { StatusReply, VolumeFacts } from '../protocol.js';
 import { allEntries, liveEntries } from '../registry.js';
-import type { RegistryEntry } from '../registry.js';
 import { storeDirectory, withVolume } from '../unmounted.js';
 import { wireStatus } from '../wire.js';
 
@@ -27,7 +27,7 @@ async function status(argument: string | undefined, options: { readonly json?: t
   const located = tryLocate(argument);
   if (located !== undefined) {
     if (located.entry === undefined) throw new CommandError(`${located.mountpoint} was mounted by another user`, 'run it as that user or with sudo');
-    const mounted = await statusFrom(located.entry);
+    const mounted = await askStatus(located.entry);
     await print(options.json ? `${JSON.stringify(jsonMounted(mounted))}\n` : textMounted(mounted));
     return;
   }
@@ -37,22 +37,13 @@ async function status(argument: string | undefined, options: { readonly json?: t
 
 async function statusOfAll(options: { readonly json?: true }): Promise<void> {
   const all: StatusReply[] = [];
-  for (const entry of liveEntries()) all.push(await statusFrom(entry));
+  for (const entry of liveEntries()) all.push(await askStatus(entry));
   for (const { entry, alive } of allEntries()) {
     if (!alive && isStale(entry.mountpoint)) await note(`tidemark: the daemon of ${entry.directory} has died; \`tidemark mount ${entry.directory}\` recovers it`);
   }
   if (options.json) await print(`${JSON.stringify(all.map(jsonMounted))}\n`);
   else if (all.length === 0) await print('no volume is mounted\n');
   else await print(all.map(textMounted).join('\n'));
-}
-
-async function statusFrom(entry: RegistryEntry): Promise<StatusReply> {
-  const client = await ControlClient.connect(entry);
-  try {
-    return await client.ask('status', {});
-  } finally {
-    client.close();
-  }
 }
 
 async function statusUnmounted(argument: string): Promise<Known> {
@@ -80,7 +71,8 @@ function jsonKnown(known: Known): object {
 
 function jsonMounted(status: StatusReply): object {
   const { pid, mountpoint, driver, protocol, features, knownInodes, openHandles, log } = status;
-  return { mounted: true, pid, mountpoint, ...jsonKnown(status), driver, protocol, features, knownInodes, openHandles, log };
+  const operations = Object.fromEntries(status.operations.map((latency) => [latency.operation, summarize(latency)]));
+  return { mounted: true, pid, mountpoint, ...jsonKnown(status), driver, protocol, features, knownInodes, openHandles, operations, log };
 }
 
 function textMounted(status: StatusReply): string {
