@@ -9,6 +9,7 @@ import { addCat } from './commands/cat.js';
 import { addDiff } from './commands/diff.js';
 import { addLog } from './commands/log.js';
 import { addLs } from './commands/ls.js';
+import { addMetrics } from './commands/metrics.js';
 import { addMount } from './commands/mount.js';
 import { addPin, addPins, addUnpin } from './commands/pins.js';
 import { addRestore } from './commands/restore.js';
@@ -35,7 +36,7 @@ function build(): Command {
   program.addHelpText('after', momentHelp).showHelpAfterError(false).helpCommand(true);
   // Errors are thrown, said once below; commander itself prints only help and version.
   program.exitOverride().configureOutput({ writeErr: () => undefined });
-  for (const add of [addMount, addUnmount, addStatus, addLog, addCat, addDiff, addLs, addRestore, addPin, addUnpin, addPins, addVerify, addStart]) add(program);
+  for (const add of [addMount, addUnmount, addStatus, addMetrics, addLog, addCat, addDiff, addLs, addRestore, addPin, addUnpin, addPins, addVerify, addStart]) add(program);
   return program;
 }
 

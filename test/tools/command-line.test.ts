@@ -33,7 +33,7 @@ function says(t: Test, result: Result, status: number, line: RegExp): void {
 t.test('help and version are no errors', async (t) => {
   const help = run('--help');
   t.equal(help.status, 0);
-  for (const command of ['mount', 'unmount', 'status', 'log', 'cat', 'diff', 'ls', 'restore', 'pin', 'unpin', 'pins', 'verify']) t.match(help.stdout, new RegExp(`^  ${command} `, 'm'));
+  for (const command of ['mount', 'unmount', 'status', 'metrics', 'log', 'cat', 'diff', 'ls', 'restore', 'pin', 'unpin', 'pins', 'verify']) t.match(help.stdout, new RegExp(`^  ${command} `, 'm'));
   const version = run('--version');
   t.equal(version.status, 0);
   t.match(version.stdout, /^\d+\.\d+\.\d+\n$/);

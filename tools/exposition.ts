@@ -1,0 +1,66 @@
+/**
+ * The state of mounted volumes as Prometheus reads it (text format 0.0.4). What the daemons answered comes in, text goes out.
+ *
+ * Invariants:
+ * 1. Every series has the label `volume`, the protected directory, so that the files of several volumes can be put together.
+ * 2. A histogram's buckets are cumulative and its "+Inf" equals its count, also while requests come: all are made of the same numbers.
+ * 3. The bounds `le` never change, and lie on borders of the addon's buckets, so nothing is interpolated.
+ */
+import { AggregatorRegistry } from 'prom-client';
+import { countBelow, countOf } from './latency.js';
+import type { StatusReply } from './protocol.js';
+
+/** 1 µs, 2 µs, 4 µs … 2^24 µs (16.8 s). */
+const boundsUs: readonly number[] = Array.from({ length: 25 }, (_, power) => 2 ** power);
+
+/** A metric in the form in which prom-client hands metrics from process to process (Registry.getMetricsAsJSON). */
+interface Metric {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'gauge' | 'histogram';
+  readonly aggregator: 'first';
+  readonly values: readonly Value[];
+}
+
+interface Value {
+  /** Where it is not the metric's own. */
+  readonly metricName?: string;
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+}
+
+/** The text for the volumes given; none for none. */
+export async function exposition(volumes: readonly StatusReply[]): Promise<string> {
+  if (volumes.length === 0) return '';
+  // The daemons count and this process prints, which is what prom-client's aggregation is for. Its own Histogram takes one observation at a time.
+  return AggregatorRegistry.aggregate(volumes.map(metricsOf)).metrics();
+}
+
+function metricsOf(status: StatusReply): Metric[] {
+  const gauge = (name: string, help: string, value: number): Metric => ({ name, help, type: 'gauge', aggregator: 'first', values: [{ labels: { volume: status.directory }, value }] });
+  return [
+    gauge('tidemark_history_bytes', 'Bytes of the history on the disk: log, index and removed files.', Number(status.historyBytes)),
+    gauge('tidemark_last_txid', 'Number of the last transaction that has ended.', Number(status.txid)),
+    gauge('tidemark_last_transaction_timestamp_seconds', 'When the last transaction ended, in seconds since 1970.', Number(status.lastTimeNs) / 1e9),
+    gauge('tidemark_index_lag_bytes', 'Bytes of the log that the index has not read yet.', Number(status.indexLagBytes)),
+    gauge('tidemark_known_inodes', 'Inodes that the kernel knows of the live tree.', status.knownInodes),
+    gauge('tidemark_open_handles', 'Open files and directories of the live tree.', status.openHandles),
+    gauge('tidemark_notices', 'Notices that `tidemark status` shows.', status.notices.length),
+    durations(status),
+  ];
+}
+
+function durations(status: StatusReply): Metric {
+  const name = 'tidemark_request_duration_seconds';
+  const values = status.operations.flatMap((latency): Value[] => {
+    const labels = { volume: status.directory, operation: latency.operation };
+    const count = countOf(latency);
+    return [
+      ...boundsUs.map((boundUs) => ({ metricName: `${name}_bucket`, labels: { ...labels, le: boundUs / 1e6 }, value: countBelow(latency, boundUs) })),
+      { metricName: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: count },
+      { metricName: `${name}_sum`, labels, value: latency.totalUs / 1e6 },
+      { metricName: `${name}_count`, labels, value: count },
+    ];
+  });
+  return { name, help: 'Time from when a request of the kernel was read until it was answered.', type: 'histogram', aggregator: 'first', values };
+}
