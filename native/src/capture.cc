@@ -37,7 +37,7 @@ ssize_t readFully(int fd, char* bytes, size_t length, uint64_t offset) {
 }  // namespace
 
 Txid Change::begin(Volume* volume, const Actor& actor, ChangeLock* lock, Kind kind) {
-  if (kind != Kind::kWrite) lock->awaitQuiet();
+  if (kind == Kind::kOther) lock->awaitQuiet();
   if (kind == Kind::kOther) lock->needSync();
   for (;;) {
     const Txid txid = volume->transactions->begin(actor);
@@ -132,13 +132,16 @@ int Change::prepareFile(Inode* inode, int fd) {
   if (kind_ == Kind::kOther) {
     if (const int error = volume_->intents->retire(inode->id, fd)) return error;
   }
+  struct stat st;
+  if (!file.times.known()) {
+    if (const int error = file.times.stat(fd, &st)) return error;
+  }
   if (file.txid == txid()) return 0;
   if (inode->detached && file.txid > inode->detachedTxid) {
     // No later snapshot shows the file: what was saved once since it left the tree stays enough.
     file.txid = txid();
     return 0;
   }
-  struct stat st;
   if (const int error = file.times.stat(fd, &st)) return error;
   if (!file.blocksKnown) file.blocksTold = st.st_blocks;
   file.blocksKnown = true;

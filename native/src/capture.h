@@ -21,7 +21,7 @@ namespace tidemark {
 class Change {
  public:
   // `lock`: holds every inode that will be saved. Waits first for parked writes on them; a change that is itself a write
-  // may join those of its own transaction. All but writes and changes of times ask for a sync of the file itself, and retire its intents before its size or
+  // or of times may join those of its own transaction. All but writes and changes of times ask for a sync of the file itself, and retire its intents before its size or
   // holes change.
   enum class Kind { kOther, kTimes, kWrite };
   Change(Volume* volume, const Actor& actor, ChangeLock* lock, Kind kind = Kind::kOther);

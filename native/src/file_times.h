@@ -21,6 +21,7 @@ class FileTimes {
   const struct timespec& mtime() const { return mtime_; }
   void setMtime(const struct timespec& mtime) { mtime_ = mtime; }
   void forget() { readNs_ = 0; }
+  static bool same(const struct timespec& a, const struct timespec& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
 
  private:
   // A tick of the clock that stamps files, at the usual 250 a second.

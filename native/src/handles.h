@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -12,7 +13,11 @@
 namespace tidemark {
 
 struct OpenFile {
+  // Of readers it may not be open yet: Session::descriptorOf.
   UniqueFd fd;
+  std::atomic<bool> isOpen{true};
+  std::mutex openMutex;  // guards the opening
+  int flags = 0;
   InodeRef inode;
   Actor actor;
   bool writable = false;

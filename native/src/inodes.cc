@@ -342,13 +342,19 @@ FdLease Inodes::lease(Inode* inode) {
   return FdLease(inode->fd, &inode->leases);
 }
 
+void Inodes::closed(Inode* inode) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  if (inode->parent != nullptr) inode->parent->staleChildren.fetch_add(1, std::memory_order_relaxed);
+}
+
 void Inodes::pin(Inode* inode, int fd) {
   std::lock_guard<std::mutex> guard(descriptorMutex_);
   if (inode->fd >= 0) {
     close(fd);
-    return;
+    if (!inode->pinned) leaveRingLocked(inode);
+  } else {
+    inode->fd = fd;
   }
-  inode->fd = fd;
   inode->pinned = true;
 }
 

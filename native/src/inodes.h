@@ -58,6 +58,8 @@ struct FileState {
   // Allocated blocks (of 512 bytes) as the kernel was last told, from when this state began to be kept.
   bool blocksKnown = false;
   int64_t blocksTold = 0;
+  // The session's timer will tell.
+  bool blocksOwed = false;
 
   // Open handles by mode (the kernel allows no mix of cached and passthrough on one inode).
   uint32_t handles = 0;
@@ -103,6 +105,7 @@ struct Inode {
   std::atomic<bool> detached{false};   // left the tree, lies in objects/
   std::atomic<bool> unnamed{false};    // O_TMPFILE, never linked: in no snapshot
   std::atomic<bool> excluded{false};   // gets no history
+  std::atomic<uint32_t> staleChildren{0};  // of a directory: files closed since it was last listed with attributes
   std::atomic<bool> noXattrs{false};   // is known to have none: the kernel asks at every first write and chown
 };
 
@@ -201,6 +204,8 @@ class Inodes {
   void moved(Inode* inode, Inode* parent, std::string_view name);
   // Its last known name and directory; false for the root or when unknown.
   bool place(Inode* inode, InodeRef* parent, std::string* name);
+  // A file was closed: the kernel no longer knows its number of blocks, which whoever lists its directory may want.
+  void closed(Inode* inode);
   // Path from the root as last known; false when unknown.
   bool pathOf(Inode* inode, std::string* path);
 

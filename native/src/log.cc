@@ -109,9 +109,9 @@ int Log::endSegment() {
 int Log::preface(const RecordBatch& batch, RecordBatch* notes) {
   if (const Lsn synced = durable(); synced != toldDurable_) notes->position(Note::kDurable, synced, wallClockNs());
   if (batch.isOfMetadata()) metadataTxid_ = std::max(metadataTxid_, batch.txid());
-  if (!batch.hasEnd() || batch.txid() > metadataTxid_) return 0;
-  // The END of a transaction that changed names must not be seen without them. A file is longer only once the journal has been committed, and with it
-  // every name changed before: where the END makes the file longer that comes by itself, over zeros the file is made to grow beside it.
+  if (!batch.isOfMetadata() && !(batch.hasEnd() && batch.txid() <= metadataTxid_)) return 0;
+  // What tells that a name has changed must not be seen without it. A file is longer only once the journal has been committed, and with it every name
+  // changed before: where the batch makes the file longer that comes by itself, over zeros the file is made to grow beside it.
   if (end_.load(std::memory_order_relaxed) - current_->base + notes->size() + batch.size() > fileLength_) return 0;
   const uint64_t longer = fileLength_ + 8;
   if (ftruncate(current_->fd, static_cast<off_t>(longer)) != 0) return errno;

@@ -90,7 +90,7 @@ void Session::handleGetattr(Request& request) {
   if (inode == nullptr || in == nullptr) return request.error(ESTALE);
   struct stat st;
   const auto file = (in->getattr_flags & FUSE_GETATTR_FH) != 0 ? files_.get(in->fh) : nullptr;
-  if (file == nullptr) return answerAttributes(request, inode);
+  if (file == nullptr || !file->isOpen) return answerAttributes(request, inode);
   if (fstat(file->fd.get(), &st) != 0) return request.error(errno);
   answerAttributes(request, inode, st);
 }
@@ -166,8 +166,6 @@ bool isOfTimes(const fuse_setattr_in& in) {
 
 struct timespec mtimeOf(const fuse_setattr_in& in) { return timeOf(in.valid, FATTR_MTIME, FATTR_MTIME_NOW, in.mtime, in.mtimensec); }
 
-bool isSameTime(const struct timespec& a, const struct timespec& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
-
 // chown(-1, -1) arrives as a change of the ctime alone, or (without the writeback cache) of nothing; it takes setuid and setgid from programs like any
 // other chown.
 bool isBareChown(uint32_t valid) {
@@ -228,7 +226,7 @@ int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& 
   struct stat before;
   if (isTimes) {
     if (const int error = attributesNow(inode, lease.fd(), &before)) return error;
-    if (isSameTime(before.st_mtim, mtimeOf(in))) return 0;
+    if (FileTimes::same(before.st_mtim, mtimeOf(in))) return 0;
   }
   if (isCaptured(inode)) {
     Change change(volume_, actor, &lock, isTimes ? Change::Kind::kTimes : Change::Kind::kOther);

@@ -20,15 +20,17 @@ void Session::handleRead(Request& request) {
   const auto* in = request.body<fuse_read_in>();
   const auto file = in == nullptr ? nullptr : files_.get(in->fh);
   if (file == nullptr || in->size > kMaxWrite) return request.error(EBADF);
+  const int fd = descriptorOf(file.get());
+  if (fd < 0) return request.error(-fd);
   awaitGiven(file->inode.get());
   thread_local std::unique_ptr<char[]> bytes(new char[kMaxWrite]);
   // What the page cache has is had without sleeping; for the rest somebody else answers the kernel meanwhile.
   const struct iovec whole = {bytes.get(), in->size};
-  const ssize_t cached = preadv2(file->fd.get(), &whole, 1, static_cast<off_t>(in->offset), RWF_NOWAIT);
+  const ssize_t cached = preadv2(fd, &whole, 1, static_cast<off_t>(in->offset), RWF_NOWAIT);
   size_t done = cached > 0 ? static_cast<size_t>(cached) : 0;
   if (cached < 0) mayBlock();
   while (done < in->size) {
-    const ssize_t count = pread(file->fd.get(), bytes.get() + done, in->size - done, static_cast<off_t>(in->offset + done));
+    const ssize_t count = pread(fd, bytes.get() + done, in->size - done, static_cast<off_t>(in->offset + done));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return request.error(errno);
     if (count == 0) break;
@@ -79,10 +81,11 @@ void Session::handleFsync(Request& request) {
   if (file == nullptr) return request.error(EBADF);
   barrier(file->actor.pid != 0 ? file->actor : actorOf(request.header()), Reason::kSync);
   const bool dataOnly = (in->fsync_flags & FUSE_FSYNC_FDATASYNC) != 0;
+  if (const int fd = descriptorOf(file.get()); fd < 0) return request.error(-fd);
   if (syncFromLog(request, file, dataOnly)) return;
   mayBlock();
   const int error = syncFile(*file, dataOnly);
-  tellBlocks(file->inode.get(), file->fd.get());
+  tellBlocksOfSynced(file->inode.get(), file->fd.get());
   request.error(error);
 }
 
@@ -124,6 +127,8 @@ void Session::handleLseek(Request& request) {
   const auto* in = request.body<fuse_lseek_in>();
   const auto file = in == nullptr ? nullptr : files_.get(in->fh);
   if (file == nullptr) return request.error(EBADF);
+  const int fd = descriptorOf(file.get());
+  if (fd < 0) return request.error(-fd);
   bool hasWriters;
   {
     ChangeLock lock(volume_->inodes.get(), file->inode.get());
@@ -135,7 +140,7 @@ void Session::handleLseek(Request& request) {
     pushDirtyPages();
     awaitWrites(file->inode.get());
   }
-  const off_t found = lseek(file->fd.get(), static_cast<off_t>(in->offset), static_cast<int>(in->whence));
+  const off_t found = lseek(fd, static_cast<off_t>(in->offset), static_cast<int>(in->whence));
   if (found < 0) return request.error(errno);
   request.value(fuse_lseek_out{static_cast<uint64_t>(found)});
 }
@@ -166,6 +171,7 @@ void Session::handleCopyFileRange(Request& request) {
   const auto target = files_.get(in->fh_out);
   if (source == nullptr || target == nullptr || !target->writable) return request.error(EBADF);
   mayBlock();
+  if (const int fd = descriptorOf(source.get()); fd < 0) return request.error(-fd);
   awaitGiven(source->inode.get());
   uint64_t done = 0;
   const uint64_t wanted = std::min<uint64_t>(in->len, kCopyMost);

@@ -16,6 +16,9 @@ struct RawEntry {
   char name[];
 };
 
+// A listing with attributes pays from about so many files on of which the kernel has forgotten them.
+constexpr uint32_t kManyStale = 8;
+
 bool isDots(const char* name) { return name[0] == '.' && (name[1] == 0 || (name[1] == '.' && name[2] == 0)); }
 
 // The position behind the last entry of the root, where the shown ".snapshots" stands.
@@ -33,8 +36,10 @@ void Session::handleOpendir(Request& request) {
   if (!directory->fd.valid()) return request.error(errno);
   directory->inode = volume_->inodes->hold(inode);
   fuse_open_out out{};
-  // Nobody else changes directories, so what the kernel has listed once stays listed.
-  out.open_flags = FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE;
+  // Nobody else changes directories, so what the kernel has listed once stays listed. But where it has forgotten attributes of many files, one listing
+  // that brings them along is cheaper than a question for each.
+  const bool brings = inode->staleChildren.exchange(0, std::memory_order_relaxed) >= kManyStale;
+  out.open_flags = brings ? FOPEN_KEEP_CACHE : FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE;
   out.fh = directories_.add(std::move(directory));
   request.value(out);
 }

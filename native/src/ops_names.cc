@@ -233,6 +233,7 @@ int Session::removeName(Inode* directory, const char* name, const Actor& actor, 
   const bool history = !volume_->isExcluded(directory, name);
   {
     ChangeLock lock(volume_->inodes.get(), directory, victim.get());
+    if (!history) keepForHandles(victim.get());
     if (!history) return unlinkat(lease.fd(), name, isDirectory ? AT_REMOVEDIR : 0) == 0 ? 0 : errno;
     Change change(volume_, actor, &lock);
     // Read again under the lock: the other name of a pair of links may have gone meanwhile.

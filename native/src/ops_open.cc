@@ -84,9 +84,39 @@ void Session::closeMode(Inode* inode, const OpenFile& file) {
   if (state.handles == 0 && state.pendingActs == 0) inode->file.reset();
 }
 
+int Session::openBacking(Inode* inode, int flags) {
+  const int byId = volume_->backing.openById(inode->id, flags);
+  if (byId >= 0) return byId;
+  FdLease lease = volume_->inodes->lease(inode);
+  if (!lease.valid()) return -lease.error();
+  int fd = open(lease.path().c_str(), flags);
+  if (fd < 0 && errno == EPERM) fd = open(lease.path().c_str(), flags & ~O_NOATIME);
+  return fd >= 0 ? fd : -errno;
+}
+
+int Session::descriptorOf(OpenFile* file) {
+  if (file->isOpen.load(std::memory_order_acquire)) return file->fd.get();
+  std::lock_guard<std::mutex> guard(file->openMutex);
+  if (file->isOpen.load(std::memory_order_relaxed)) return file->fd.get();
+  const int fd = openBacking(file->inode.get(), file->flags);
+  if (fd < 0) return fd;
+  file->fd.reset(fd);
+  file->isOpen.store(true, std::memory_order_release);
+  return fd;
+}
+
+void Session::keepForHandles(Inode* inode) {
+  if (inode->file == nullptr || inode->file->handles == 0) return;
+  FdLease lease = volume_->inodes->lease(inode);
+  const int fd = lease.valid() ? fcntl(lease.fd(), F_DUPFD_CLOEXEC, 3) : -1;
+  if (fd >= 0) volume_->inodes->pin(inode, fd);
+}
+
 int Session::openFile(Inode* inode, uint32_t flags, const Actor& actor, UniqueFd fd, abi::OpenOut* out) {
   auto file = std::make_shared<OpenFile>();
+  file->isOpen = fd.valid();
   file->fd = std::move(fd);
+  file->flags = O_RDONLY | O_CLOEXEC | (static_cast<int>(flags) & O_NOATIME);
   file->inode = volume_->inodes->hold(inode);
   file->actor = actor;
   file->writable = (flags & O_ACCMODE) != O_RDONLY;
@@ -105,16 +135,13 @@ void Session::handleOpen(Request& request) {
   // Writers read too: pre-images, and the pages around a small write in the kernel's cache. Appending is done by the
   // kernel, which knows the size; alignment of O_DIRECT is the application's, not ours; truncation comes as SETATTR.
   const int flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | (static_cast<int>(in->flags) & O_NOATIME);
+  // Most readers find all they want in the kernel's cache. What is captured can be opened later, too, wherever it will be then.
+  const bool opensLater = !writable && !passthrough_ && isCaptured(inode) && volume_->backing.opensById();
   UniqueFd fd;
-  const int byId = volume_->backing.openById(inode->id, flags);
-  if (byId >= 0) {
-    fd.reset(byId);
-  } else {
-    FdLease lease = volume_->inodes->lease(inode);
-    if (!lease.valid()) return request.error(lease.error());
-    fd.reset(open(lease.path().c_str(), flags));
-    if (!fd.valid() && errno == EPERM) fd.reset(open(lease.path().c_str(), flags & ~O_NOATIME));
-    if (!fd.valid()) return request.error(errno);
+  if (!opensLater) {
+    const int opened = openBacking(inode, flags);
+    if (opened < 0) return request.error(-opened);
+    fd.reset(opened);
   }
   Actor actor;
   if (writable) actor = actorOf(request.header());
@@ -127,6 +154,7 @@ void Session::handleRelease(Request& request) {
   const auto* in = request.body<fuse_release_in>();
   const auto file = in == nullptr ? nullptr : files_.remove(in->fh);
   if (file == nullptr) return request.error(EBADF);
+  if (options_.writeback) volume_->inodes->closed(file->inode.get());
   if (file->written) tellBlocks(file->inode.get(), file->fd.get());
   closeMode(file->inode.get(), *file);
   if (file->writable) writers_--;

@@ -75,6 +75,7 @@ int Session::renameNode(const Rename& rename, const Actor& actor) {
     mayBlock();
     if (const int failed = change.awaitDurable(change.position())) return failed;
   }
+  if (replaces && !toHistory) keepForHandles(replaced.get());
   if (const int failed = actRename(rename, from.fd(), to.fd(), replaces, replacedId, replacedSt, toHistory)) {
     if (fromHistory) change.takeBackName(rename.directory, rename.name, movedTarget);
     if (toHistory) change.takeBackName(rename.targetDirectory, rename.targetName, replacedTarget);

@@ -42,11 +42,6 @@ int Session::dropPrivilegeBits(const OpenFile& file) {
   return 0;
 }
 
-bool Session::kernelKeepsTimes(const OpenFile& file, const fuse_write_in& in) const {
-  // Direct writes through a cached handle too; those of handles that bypass the cache are ours to stamp.
-  return options_.writeback && (file.cached || (in.write_flags & FUSE_WRITE_CACHE) != 0);
-}
-
 int Session::actWrite(const OpenFile& file, const fuse_write_in& in, const char* bytes) {
   if (const int error = writeFully(file.fd.get(), bytes, in.size, in.offset)) return error;
   if ((in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0) {
@@ -65,21 +60,20 @@ void Session::answerWrite(const OpenFile& file, uint32_t size, ReplyTo to, int e
 void Session::actParked(std::vector<ParkedWrite> parked, int failed) {
   using Answer = ParkedWrite::Answer;
   Inode* inode = parked.front().file->inode.get();
-  const auto keeps = [this](const ParkedWrite& write) { return kernelKeepsTimes(*write.file, write.in); };
   std::vector<int> errors(parked.size(), failed);
   const auto writes = std::stable_partition(parked.begin(), parked.end(), [](const ParkedWrite& one) { return one.answer != Answer::kSync; }) - parked.begin();
-  // Without the change lock, so that captures go on: whatever else touches these blocks, the size or the times of the inode
+  // Without the change lock, so that captures go on: whatever else touches these blocks or the size of the inode
   // waits until nothing is pending (ChangeLock::awaitQuiet), or parks behind these. The log runs one callback at a time.
-  for (ptrdiff_t first = 0; first < writes && failed == 0;) {
-    const bool kept = keeps(parked[first]);
-    const KernelTimes times(parked[first].file->fd.get(), kept, parked[first].mtime);
-    for (; first < writes && keeps(parked[first]) == kept; first++) errors[first] = actWrite(*parked[first].file, parked[first].in, parked[first].bytes);
+  const struct timespec mtime = knownMtime(inode);
+  if (writes > 0 && failed == 0) {
+    const KernelTimes times(parked[0].file->fd.get(), options_.writeback, mtime);
+    for (ptrdiff_t i = 0; i < writes; i++) errors[i] = actWrite(*parked[i].file, parked[i].in, parked[i].bytes);
   }
-  const int syncError = countActed(inode, parked, errors);
+  const int syncError = countActed(parked, errors, mtime);
   for (size_t i = 0; i < parked.size(); i++) {
     const ParkedWrite& one = parked[i];
     if (one.answer == Answer::kSync) {
-      tellBlocks(inode, one.file->fd.get());
+      tellBlocksOfSynced(inode, one.file->fd.get());
       one.to.error(failed != 0 ? failed : syncError);
       continue;
     }
@@ -88,9 +82,17 @@ void Session::actParked(std::vector<ParkedWrite> parked, int failed) {
   }
 }
 
-int Session::countActed(Inode* inode, const std::vector<ParkedWrite>& parked, const std::vector<int>& errors) {
+struct timespec Session::knownMtime(Inode* inode) {
+  ChangeLock lock(volume_->inodes.get(), inode);
+  return inode->file->times.mtime();
+}
+
+int Session::countActed(const std::vector<ParkedWrite>& parked, const std::vector<int>& errors, const struct timespec& mtime) {
+  Inode* inode = parked.front().file->inode.get();
   ChangeLock lock(volume_->inodes.get(), inode);
   FileState& state = *inode->file;
+  // The kernel told another one meanwhile.
+  if (options_.writeback && !FileTimes::same(mtime, state.times.mtime())) const KernelTimes newer(parked.front().file->fd.get(), true, state.times.mtime());
   for (size_t i = 0; i < parked.size(); i++) {
     if (parked[i].answer == ParkedWrite::Answer::kSync) continue;
     state.pendingActs--;
@@ -147,11 +149,7 @@ void Session::park(Request& request, ParkedWrite::Answer answer, std::shared_ptr
   write.to = request.to();
   write.txid = txid;
   FileState& state = *file->inode->file;
-  struct stat st;
-  // Refused: then it takes the time of the write, as any file would.
-  if (!state.times.known() && state.times.stat(file->fd.get(), &st) != 0) write.mtime.tv_nsec = UTIME_NOW;
-  else write.mtime = state.times.mtime();
-  write.target = state.savedLsn;
+  write.target = answer == ParkedWrite::Answer::kGiven ? state.intentLsn : state.savedLsn;
   state.pendingActs++;
   if (answer == ParkedWrite::Answer::kGiven) file->inode->givenActs++;
   state.pendingTxid = txid;
@@ -243,9 +241,9 @@ void Session::runWrite(Request& request) {
     isIntent = isIntent && options_.writeback && (in.write_flags & FUSE_WRITE_CACHE) != 0;
     if (parks) park(request, isIntent ? ParkedWrite::Answer::kGiven : ParkedWrite::Answer::kActed, file, in, bytes, change.handOver());
     else if (error == 0) error = actNow(*file, in, bytes);
-    if (!kernelKeepsTimes(*file, in)) inode->file->times.forget();
+    if (!options_.writeback) inode->file->times.forget();
   } else {
-    const KernelTimes times(file->fd.get(), kernelKeepsTimes(*file, in));
+    const KernelTimes times(file->fd.get(), options_.writeback);
     error = actWrite(*file, in, bytes);
   }
   if (!parks) {
@@ -270,9 +268,7 @@ void Session::runWrite(Request& request) {
 }
 
 int Session::actNow(const OpenFile& file, const fuse_write_in& in, const char* bytes) {
-  const FileTimes& known = file.inode->file->times;
-  const bool keeps = kernelKeepsTimes(file, in);
-  const KernelTimes times = known.known() ? KernelTimes(file.fd.get(), keeps, known.mtime()) : KernelTimes(file.fd.get(), keeps);
+  const KernelTimes times(file.fd.get(), options_.writeback, file.inode->file->times.mtime());
   return actWrite(file, in, bytes);
 }
 

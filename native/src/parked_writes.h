@@ -34,8 +34,6 @@ struct ParkedWrite {
   const char* bytes = nullptr;
   ReplyTo to;
   Txid txid = 0;
-  // The file's, to be kept.
-  struct timespec mtime{};
   // The log position that has to be on the disk first.
   Lsn target = 0;
 };

@@ -23,6 +23,9 @@ constexpr unsigned kQueueLength = 16;
 // Readers that work off a queue side by side. Applications want the other processors.
 unsigned mostTurns() { return std::max(1u, std::thread::hardware_concurrency() / 2); }
 
+// After so many small syncs in a row a file is one that is synced all the time.
+constexpr uint32_t kOftenSynced = 16;
+
 // So many writes are read at most before what was parked is seen to.
 constexpr unsigned kMostOwed = 32;
 
@@ -384,6 +387,7 @@ void Session::timerLoop() {
     lock.unlock();
     if (writers_.load() > 0 && options_.writeback) pushDirtyPages();
     volume_->transactions->barrier(nullptr, Reason::kTimer);
+    tellBlocksOwed();
     // The log never lags the disk by more than an interval, also when nobody asks for it. The error is kept by the log.
     volume_->log.waitDurable(volume_->log.end());
     lock.lock();
@@ -496,6 +500,36 @@ void Session::tellBlocks(Inode* inode, int fd) {
     inode->file->blocksTold = static_cast<int64_t>(now.stx_blocks);
   }
   invalidateAttributes(inode);
+}
+
+void Session::tellBlocksOfSynced(Inode* inode, int fd) {
+  {
+    ChangeLock lock(volume_->inodes.get(), inode);
+    FileState* state = inode->file.get();
+    if (state == nullptr || state->blocksOwed) return;
+    if (state->smallSyncs >= kOftenSynced) {
+      state->blocksOwed = true;
+      std::lock_guard<std::mutex> guard(blocksMutex_);
+      return blocksOwed_.push_back(volume_->inodes->hold(inode));
+    }
+  }
+  tellBlocks(inode, fd);
+}
+
+void Session::tellBlocksOwed() {
+  std::vector<InodeRef> owed;
+  {
+    std::lock_guard<std::mutex> guard(blocksMutex_);
+    owed.swap(blocksOwed_);
+  }
+  for (const InodeRef& inode : owed) {
+    {
+      ChangeLock lock(volume_->inodes.get(), inode.get());
+      if (inode->file != nullptr) inode->file->blocksOwed = false;
+    }
+    const FdLease lease = volume_->inodes->lease(inode.get());
+    if (lease.valid()) tellBlocks(inode.get(), lease.fd());
+  }
 }
 
 void Session::invalidateAttributes(Inode* inode) { notifyInode(Inodes::nodeOf(inode), -1); }

@@ -168,6 +168,13 @@ class Session {
   // ops_open.cc
   void handleOpen(Request& request);
   void handleRelease(Request& request);
+  // A descriptor of the inode's bytes, or -errno.
+  int openBacking(Inode* inode, int flags);
+  // The handle's descriptor, opened if need be; or -errno.
+  int descriptorOf(OpenFile* file);
+  // The inode is about to leave the tree for good, and handles may have yet to open it. Under its change lock.
+  void keepForHandles(Inode* inode);
+  // Without `fd` the handle is opened when it is first needed, to read.
   int openFile(Inode* inode, uint32_t flags, const Actor& actor, UniqueFd fd, abi::OpenOut* out);
   uint32_t chooseMode(Inode* inode, OpenFile* file, int32_t* backingId);
   void awaitReleases(Inode* inode, const OpenFile& file);
@@ -201,7 +208,6 @@ class Session {
   void actNext();
   // Waits until what was answered has acted.
   void awaitGiven(Inode* inode);
-  bool kernelKeepsTimes(const OpenFile& file, const fuse_write_in& in) const;
   // Under the change lock.
   int actNow(const OpenFile& file, const fuse_write_in& in, const char* bytes);
   // Lets the disk begin with a stream before somebody syncs it.
@@ -217,7 +223,8 @@ class Session {
   void runParked(int failed);
   void actParked(std::vector<ParkedWrite> parked, int failed);
   // The error that syncs of the file are answered with.
-  int countActed(Inode* inode, const std::vector<ParkedWrite>& parked, const std::vector<int>& errors);
+  int countActed(const std::vector<ParkedWrite>& parked, const std::vector<int>& errors, const struct timespec& mtime);
+  struct timespec knownMtime(Inode* inode);
   // Waits until what the kernel has sent of the inode's bytes has acted.
   void awaitWrites(Inode* inode);
 
@@ -258,6 +265,10 @@ class Session {
   void pushDirtyPages();
   // The kernel does not see its own writes allocate blocks: tells it to ask again when they did.
   void tellBlocks(Inode* inode, int fd);
+  // The same for a file that has just been synced. Of one that is synced all the time the kernel is told once an interval: it then asks for
+  // all attributes again, and for security.capability, before the next write.
+  void tellBlocksOfSynced(Inode* inode, int fd);
+  void tellBlocksOwed();
   void invalidateAttributes(Inode* inode);
   // Drops what the kernel keeps of an inode: attributes, and from `offset` its pages (a negative offset: none).
   void notifyInode(uint64_t node, int64_t offset);
@@ -301,6 +312,10 @@ class Session {
   std::thread relief_;
   std::thread retirer_;
   std::atomic<bool> helpersStop_{false};
+
+  // Guards blocksOwed_. Taken after change locks.
+  std::mutex blocksMutex_;
+  std::vector<InodeRef> blocksOwed_;
 
   // Guards the numbers of pushes.
   std::mutex pushMutex_;
