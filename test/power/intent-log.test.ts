@@ -10,7 +10,7 @@ import { chooseSeed, Random } from '../support/seed.js';
 import { chooseCuts, examineCuts, keepImage, told } from './cuts.js';
 import { readEntries } from './journal.js';
 import { withRecording } from './recording.js';
-import { commitSmall } from './workload.js';
+import { commitSmall } from './commits.js';
 
 t.setTimeout(300_000);
 
@@ -22,7 +22,7 @@ void t.test('what small fdatasyncs promised outlives a power cut', { skip }, asy
   t.comment(`TIDEMARK_SEED=${seed}`);
   const random = new Random(seed);
   const options = { seed: random.below(2 ** 32), lanes: 2, sessions: 1, writesBackIn: 6 };
-  await withRecording(t, { ...options, work: (lane, own) => commitSmall(lane, own, 30) }, async (recording) => {
+  await withRecording(t, { ...options, work: (lane, own) => commitSmall(lane, own, 12) }, async (recording) => {
     const cuts = chooseCuts(recording, readEntries(recording.journal), cutCount, random);
     const results = await examineCuts(t, recording, cuts, { keep: keepImage });
     for (const result of results) t.strictSame(result.complaints, [], told(result));

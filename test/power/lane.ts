@@ -12,6 +12,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runWell } from '../support/processes.js';
 import type { Random } from '../support/seed.js';
+import { HeldFiles } from './held.js';
 import { directoryOf, isOnDisk, logSyncBegins, nodeOf } from './witness.js';
 import type { Attributes, LaneWitness, Node, Operation, Witness } from './witness.js';
 
@@ -44,7 +45,7 @@ export class LaneWork {
   readonly #lane: LaneWitness;
   readonly #root: string;
   readonly #random: Random;
-  #held: { readonly path: string; readonly file: FileHandle } | undefined;
+  readonly #held = new HeldFiles();
 
   /** `root`: the lane's directory in the mount. */
   constructor(around: Surroundings, lane: LaneWitness, root: string, random: Random) {
@@ -69,7 +70,7 @@ export class LaneWork {
 
   async create(path: string, length: number, syncing: Syncing): Promise<void> {
     await this.#perform(`create ${path}, ${length} bytes, sync ${syncing}`, path, this.#syncsLog(path, syncing), async (op) => {
-      const bytes = this.#fresh(length);
+      const bytes = this.#random.bytes(length);
       const node: Node = { id: this.#lane.nodes.length, kind: 'file', versions: [], syncs: [] };
       this.#lane.nodes.push(node);
       await this.#withFile(path, 'wx', syncing, (file) => file.write(bytes, 0, length, 0));
@@ -83,9 +84,9 @@ export class LaneWork {
     await this.#perform(`write ${path} from ${offset}, ${length} bytes, sync ${syncing}`, path, this.#syncsLog(path, syncing), async (op) => {
       const node = this.#file(path);
       const old = this.#bytesOf(node);
-      let written = this.#fresh(length);
+      let written = this.#random.bytes(length);
       // What is the same needs no record, and a sync of it would not sync the log.
-      while (written.equals(old.subarray(offset, offset + length))) written = this.#fresh(length);
+      while (written.equals(old.subarray(offset, offset + length))) written = this.#random.bytes(length);
       const bytes = Buffer.alloc(Math.max(old.length, offset + length));
       old.copy(bytes);
       written.copy(bytes, offset);
@@ -94,17 +95,15 @@ export class LaneWork {
     });
   }
 
-  /** Keeps a file open meanwhile, as a database does: writes to it go through one handle. They have to be synced. */
-  async holdOpen(path: string, act: () => Promise<void>): Promise<void> {
-    this.#held = { path, file: await open(this.#path(path), 'r+') };
-    await act().finally(() => this.#held?.file.close());
-    this.#held = undefined;
+  /** Keeps a file open meanwhile by so many handles: writes to it go through any of them, and have to be synced. */
+  async holdOpen(path: string, handleCount: number, act: () => Promise<void>): Promise<void> {
+    await this.#held.during(this.#file(path).id, handleCount, () => open(this.#path(path), 'r+'), act);
   }
 
   /** As an editor that opens with O_TRUNC. */
   async rewrite(path: string, length: number, syncing: Syncing): Promise<void> {
     await this.#perform(`rewrite ${path}, ${length} bytes, sync ${syncing}`, path, this.#syncsLog(path, syncing), async (op) => {
-      const bytes = this.#fresh(length);
+      const bytes = this.#random.bytes(length);
       await this.#withFile(path, 'w', syncing, (file) => file.write(bytes, 0, length, 0));
       this.#changed(op, { node: this.#file(path), versions: [{ bytes: Buffer.alloc(0) }, { bytes }], syncing });
     });
@@ -244,14 +243,14 @@ export class LaneWork {
   }
 
   async #withFile(path: string, flags: string, syncing: Syncing, act: (file: FileHandle) => Promise<unknown>): Promise<void> {
-    const held = this.#held?.path === path && flags === 'r+' ? this.#held.file : undefined;
-    const file = held ?? await open(this.#path(path), flags, 0o644);
+    const held = flags === 'r+' ? this.#held.of(this.#at(path)?.id) : undefined;
+    const files = held ?? [await open(this.#path(path), flags, 0o644)];
     try {
-      await act(file);
-      if (syncing === 'data') await file.datasync();
-      if (syncing === 'full') await file.sync();
+      await act(this.#random.pick(files));
+      if (syncing === 'data') await this.#random.pick(files).datasync();
+      if (syncing === 'full') await this.#random.pick(files).sync();
     } finally {
-      if (held === undefined) await file.close();
+      if (held === undefined) for (const file of files) await file.close();
     }
   }
 
@@ -286,11 +285,5 @@ export class LaneWork {
 
   #path(path: string): string {
     return join(this.#root, path);
-  }
-
-  #fresh(length: number): Buffer {
-    const bytes = Buffer.alloc(Math.ceil(length / 4) * 4);
-    for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(this.#random.below(2 ** 32), at);
-    return bytes.subarray(0, length);
   }
 }

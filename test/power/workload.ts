@@ -135,28 +135,6 @@ export async function overwriteOnly(lane: LaneWork, random: Random, stepCount: n
   }
 }
 
-/** As a database: small writes to files held open, each synced and mostly with a snapshot before it; now and then something else that changes these files. */
-export async function commitSmall(lane: LaneWork, random: Random, stepCount: number): Promise<void> {
-  for (const path of ['b', 'a', 'b']) {
-    await lane.holdOpen(path, async () => {
-      for (let step = 0; step < stepCount; step += 1) await commit(lane, random, path);
-    });
-    await lane.rename(path, `${path}.aside`);
-    await lane.rename(`${path}.aside`, path);
-  }
-}
-
-async function commit(lane: LaneWork, random: Random, path: string): Promise<void> {
-  if (!random.oneIn(3)) await lane.remember();
-  const size = lane.sizeOf(path);
-  const length = 1 + random.below(6000);
-  if (random.oneIn(15)) await lane.truncate(path, random.below(size + 1));
-  else if (random.oneIn(15) && size > 10_000) await lane.punch(path, random.below(size - 6000), 1 + random.below(5000));
-  else if (random.oneIn(15)) await lane.write(path, random.below(size + 1), 70_000, random.pick(['data', 'full']));
-  else if (random.oneIn(20)) await lane.chmod(path, random.pick([0o600, 0o644]));
-  else await lane.write(path, random.oneIn(4) ? size : random.below(size + 1), length, random.oneIn(12) ? 'full' : 'data');
-}
-
 function file(work: LaneWork, random: Random): string {
   return random.pick(work.paths('file'));
 }

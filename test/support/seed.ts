@@ -42,4 +42,11 @@ export class Random {
     if (choice === undefined) throw new RangeError('nothing to choose from');
     return choice;
   }
+
+  /** Fresh bytes. */
+  bytes(length: number): Buffer {
+    const bytes = Buffer.alloc(Math.ceil(length / 4) * 4);
+    for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(this.below(2 ** 32), at);
+    return bytes.subarray(0, length);
+  }
 }
