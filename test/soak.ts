@@ -1,11 +1,15 @@
 /**
- * Soaks the program: model runs, crashes and (as root) power cuts with ever new seeds until the time is over or something differs. Usage:
- * `npm run soak -- [MINUTES] [model|crash|power|power-xfs|power-btrfs]` (default 60, and the first three in turn). The first difference ends it with the seed on the last line;
+ * Soaks the program: model runs, crashes and (as root) power cuts, also of the intent log, with ever new seeds until the time is over or something differs. Usage:
+ * `npm run soak -- [MINUTES] [model|crash|power|intent|power-xfs|power-btrfs]` (default 60, and the first four in turn). The first difference ends it with the seed on the last line;
  * TIDEMARK_SEED starts from it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Model, runModel } from './model/run.js';
 import { told } from './power/cuts.js';
+import type { CutResult } from './power/cuts.js';
+import { cutQuickly, cutRecoveryQuickly, withCommits, withRolls } from './power/intent-round.js';
+import { quickSummary } from './power/quick-cuts.js';
+import type { QuickResult } from './power/quick-cuts.js';
 import type { FileSystem } from './power/recording-disk.js';
 import { runRound, summary } from './power/round.js';
 import { withMount } from './support/mount.js';
@@ -59,19 +63,42 @@ async function crash(mount: Mount, model: Model, random: Random): Promise<string
   return label;
 }
 
+const powerOptions = [[], [], ['--every-write'], ['--interval=20ms']];
+
 async function powerRound(random: Random, fileSystem: FileSystem = 'ext4'): Promise<string> {
-  const options = random.pick([[], [], ['--every-write'], ['--interval=20ms']]);
+  const options = random.pick(powerOptions);
   const results = await runRound(listener, {
     seed: random.below(2 ** 32), lanes: 1 + random.below(6), steps: 20 + random.below(120), batches: 4, cutsEach: 10, cutsOfRecovery: 10, arguments: options, fileSystem,
   });
+  complain(results);
+  return `power on ${fileSystem}: ${summary(results)} ${options.join(' ')}`;
+}
+
+/** Thousands of quick cuts; once in a while the log rolls while intents are outstanding, which takes large images. */
+async function intentRound(random: Random): Promise<string> {
+  const options = random.pick(powerOptions);
+  const results: QuickResult[] = [];
+  if (random.oneIn(6)) {
+    await withRolls(listener, random.below(2 ** 32), async (recording, own) => void results.push(...(await cutQuickly(recording, 100, own))));
+  } else {
+    const work = { seed: random.below(2 ** 32), lanes: 1 + random.below(5), steps: 6 + random.below(20), arguments: options };
+    await withCommits(listener, work, async (recording, own) => {
+      results.push(...(await cutQuickly(recording, 600, own)));
+      for (let count = 0; count < 2; count += 1) results.push(...(await cutRecoveryQuickly(listener, recording, 100, own)));
+    });
+  }
+  complain(results);
+  return `intent log: ${quickSummary(results)} ${options.join(' ')}`;
+}
+
+function complain(results: readonly (CutResult | QuickResult)[]): void {
   const bad = results.filter(({ complaints }) => complaints.length > 0);
   if (bad.length > 0) throw new Error(bad.map((result) => `${told(result)}\n${result.complaints.join('\n')}`).join('\n'));
-  return `power on ${fileSystem}: ${summary(results)} ${options.join(' ')}`;
 }
 
 type Round = (random: Random) => Promise<string>;
 
-const rounds = new Map<string, Round>([['model', modelRound], ['crash', crashRound], ...(isRoot ? [['power', powerRound] as const] : [])]);
+const rounds = new Map<string, Round>([['model', modelRound], ['crash', crashRound], ...(isRoot ? [['power', powerRound] as const, ['intent', intentRound] as const] : [])]);
 /** Only when asked for: neither is clean yet (docs/ARCHITECTURE.md, What each return means). */
 const furtherRounds = new Map<string, Round>([
   ['power-xfs', (random) => powerRound(random, 'xfs')],

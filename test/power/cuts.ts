@@ -59,7 +59,7 @@ export interface ExamineOptions {
   /** The cut that tells which promises count, when it is not the cut itself. */
   readonly promises?: Cut;
   /** Keeps an image with complaints; gives the command that examines it again. */
-  readonly keep?: (image: string, kept: Kept) => Promise<string>;
+  readonly keep?: (image: string, kept: Kept) => string;
 }
 
 /** Examines cuts in their order. */
@@ -70,17 +70,17 @@ export async function examineCuts(
   options: ExamineOptions = {},
 ): Promise<CutResult[]> {
   const { base, journal, memory, witness } = recording;
-  const images = await CutImages.open(readEntries(journal), { base, journal, rolling: join(memory, 'rolling') });
+  const images = CutImages.open(readEntries(journal), { base, journal, rolling: join(memory, 'rolling') });
   const results: CutResult[] = [];
   try {
     for (const cut of cuts) {
       // A file of its own: the file system of the last one may still be on its way out, and write.
       const [image, examined] = [join(memory, `cut-${results.length}`), join(memory, `examined-${results.length}`)];
-      const writesLost = await images.make(cut, image);
-      await copySparse(image, examined);
+      const writesLost = images.make(cut, image);
+      copySparse(image, examined);
       const promises = options.promises ?? cut;
       const found = await examine(t, examined, promises, witness);
-      const recipe = found.complaints.length === 0 ? undefined : await options.keep?.(image, { cut: promises, witness });
+      const recipe = found.complaints.length === 0 ? undefined : options.keep?.(image, { cut: promises, witness });
       for (const path of [image, examined]) rmSync(path);
       const result = { cut, writesLost, recipe, ...found };
       results.push(result);
@@ -93,14 +93,14 @@ export async function examineCuts(
 }
 
 /** Which cut it was, for people. */
-export function told({ cut, recipe }: CutResult): string {
+export function told({ cut, recipe }: Pick<CutResult, 'cut' | 'recipe'>): string {
   return `a cut at ${cut.position}, seed ${cut.seed}${recipe === undefined ? '' : `; again: ${recipe}`}`;
 }
 
 /** Keeps an image outside of the place, which goes; as ExamineOptions.keep. */
-export async function keepImage(image: string, kept: Kept): Promise<string> {
+export function keepImage(image: string, kept: Kept): string {
   const directory = mkdtempSync(join(tmpdir(), 'tidemark-power-'));
-  await copySparse(image, join(directory, 'image'));
+  copySparse(image, join(directory, 'image'));
   writeFileSync(join(directory, 'witness'), serialize(kept));
   return `node dist/test/power/repeat.js ${directory}`;
 }

@@ -65,12 +65,12 @@ async function cutBareDisk(ignoresFlushes: boolean): Promise<Seen> {
 }
 
 async function lookAfterCuts(disk: RecordingDisk, entries: readonly Entry[], cuts: readonly Cut[], made: readonly Made[], ignoresFlushes: boolean): Promise<Omit<Seen, 'flushes'>> {
-  const images = await CutImages.open(entries, { base: disk.base, journal: disk.journal, rolling: join(disk.memory, 'rolling') }, { ignoresFlushes });
+  const images = CutImages.open(entries, { base: disk.base, journal: disk.journal, rolling: join(disk.memory, 'rolling') }, { ignoresFlushes });
   let broken = 0;
   let lost = 0;
   for (const cut of cuts) {
     const image = join(disk.memory, `cut-${cut.position}`);
-    await images.make(cut, image);
+    images.make(cut, image);
     const place = makePlace();
     try {
       const directory = join(place, 'protected');

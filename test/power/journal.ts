@@ -4,8 +4,8 @@
  *
  * Invariants:
  * 1. What was done before the last flush that was answered before the cut had been asked for is on the disk whole.
- * 2. Of each write from then to the cut chance decides: it is on the disk, or not, or each of its sectors is or is not. So
- *    later ones may survive without earlier ones.
+ * 2. Of each write from then to the cut chance decides: it is on the disk, or not, or each of its sectors (the superblock's together) is or is not.
+ *    So later ones may survive without earlier ones.
  * 3. Nothing behind the cut is on the disk.
  * 4. The same journal, cut and seed make the same image.
  */
@@ -41,6 +41,8 @@ export interface ImageOptions {
 
 const headBytes = 24;
 const sectorBytes = 512;
+/** Never torn: ext4's superblock has two sectors and one checksum, and ext4 cannot be mounted without e2fsck when the power went between them. */
+const wholeBytes = 4096;
 const kinds: readonly (EntryKind | undefined)[] = [undefined, 'write', 'zero', 'flush'];
 
 /** Reads the heads of all whole records. */
@@ -81,18 +83,18 @@ export class CutImages {
   }
 
   /** `rolling`: a path in memory for the disk that is played on. */
-  static async open(entries: readonly Entry[], files: { readonly base: string; readonly journal: string; readonly rolling: string }, options: ImageOptions = {}): Promise<CutImages> {
-    await copySparse(files.base, files.rolling);
+  static open(entries: readonly Entry[], files: { readonly base: string; readonly journal: string; readonly rolling: string }, options: ImageOptions = {}): CutImages {
+    copySparse(files.base, files.rolling);
     return new CutImages(entries, files.journal, files.rolling, options);
   }
 
   /** Makes the image of a cut, which must not lie before the last one asked for. Returns how many writes were lost or torn. */
-  async make(cut: Cut, image: string): Promise<number> {
+  make(cut: Cut, image: string): number {
     const end = firstAfter(this.#entries, cut.position);
     const flushed = this.#options.ignoresFlushes === true ? 0 : flushedBefore(this.#entries, end);
     if (flushed < this.#played) throw new RangeError('cuts are made in the order of the journal');
     for (; this.#played < flushed; this.#played += 1) this.#play(this.#entries[this.#played]!, this.#rolling);
-    await copySparse(this.#rollingPath, image);
+    copySparse(this.#rollingPath, image);
     const file = openSync(image, 'r+');
     const lost = this.#survive(this.#entries.slice(flushed, end), file, new Random(cut.seed));
     closeSync(file);
@@ -129,8 +131,9 @@ export class CutImages {
 
   #tear(entry: Entry, target: number, random: Random): void {
     const bytes = this.#bytesOf(entry);
-    for (let at = 0; at < bytes.length; at += sectorBytes) {
-      if (random.oneIn(2)) writeSync(target, bytes, at, Math.min(sectorBytes, bytes.length - at), entry.offset + at);
+    for (let at = 0, end = 0; at < bytes.length; at = end) {
+      end = Math.min(bytes.length, at + Math.max(sectorBytes, wholeBytes - entry.offset - at));
+      if (random.oneIn(2)) writeSync(target, bytes, at, end - at, entry.offset + at);
     }
   }
 

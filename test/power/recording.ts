@@ -28,7 +28,9 @@ export interface RecordingOptions {
   readonly sessions: number;
   /** What one lane does in one session. */
   readonly work: (lane: LaneWork, random: Random) => Promise<void>;
-  /** As in Surroundings; default 3. */
+  /** What goes on beside the lanes, in files that none of them looks at. `root`: of the mount; `position`: the journal's length. */
+  readonly beside?: (root: string, position: () => number) => Promise<void>;
+  /** As in Surroundings; default 3. Infinity: nor are any bytes written between operations. */
   readonly writesBackIn?: number;
   /** Below the protected directory; default ext4. */
   readonly fileSystem?: FileSystem;
@@ -88,8 +90,8 @@ async function workOnce(mount: Mount, disk: RecordingDisk, witness: Witness, opt
       const own = new Random(random.below(2 ** 32));
       return options.work(new LaneWork(around, lane, mount.path(lane.directory), own), own);
     });
-    const all = Promise.allSettled(working);
-    await writeBackBytes(disk, witness, new Random(random.below(2 ** 32)), all);
+    const all = Promise.allSettled([...working, options.beside?.(mount.mountpoint, around.position)]);
+    if (around.writesBackIn < Infinity) await writeBackBytes(disk, witness, new Random(random.below(2 ** 32)), all);
     const failed = (await all).find((outcome) => outcome.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
   } finally {

@@ -13,7 +13,7 @@ if (directory === undefined) throw new Error('which directory?');
 const { cut, witness } = deserialize(readFileSync(join(directory, 'witness'))) as Kept;
 // The examination changes its image.
 const image = join(directory, `examined-${process.pid}`);
-await copySparse(join(directory, 'image'), image);
+copySparse(join(directory, 'image'), image);
 const { complaints } = await examine({ comment: (...words) => { console.error(...words); } }, image, cut, witness);
 rmSync(image);
 for (const complaint of complaints) console.log(complaint);

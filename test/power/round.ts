@@ -63,12 +63,20 @@ export function summary(results: readonly CutResult[]): string {
 
 /** Recovers from a cut on a disk that records, and cuts that. */
 async function cutRecovery(t: Listener, recording: Recording, first: Cut, count: number, random: Random): Promise<CutResult[]> {
+  const results: CutResult[] = [];
+  await withRecovery(t, recording, first, async (again) => {
+    results.push(...(await examineCuts(t, again, chooseAnyCuts(readEntries(again.journal), count, random), { promises: first, keep: keepImage })));
+  });
+  return results;
+}
+
+/** Records how Tidemark recovers from a cut, until it is unmounted again; then runs the body. What counts as promised is what was at that cut. */
+export async function withRecovery(t: Listener, recording: Recording, first: Cut, body: (again: Recording) => Promise<void>): Promise<void> {
   const { base, journal, memory, witness } = recording;
   const image = `${memory}/recovered`;
-  const images = await CutImages.open(readEntries(journal), { base, journal, rolling: `${memory}/rolling` });
-  await images.make(first, image);
+  const images = CutImages.open(readEntries(journal), { base, journal, rolling: `${memory}/rolling` });
+  images.make(first, image);
   images.close();
-  const results: CutResult[] = [];
   let disk: RecordingDisk | undefined;
   const prepare = async (directory: string): Promise<void> => {
     disk = new RecordingDisk(directory);
@@ -82,8 +90,6 @@ async function cutRecovery(t: Listener, recording: Recording, first: Cut, count:
     moments.close();
     await mount.unmount();
     await disk.stop();
-    const again: Recording = { witness, base: disk.base, journal: disk.journal, memory: disk.memory, start: 0 };
-    results.push(...(await examineCuts(t, again, chooseAnyCuts(readEntries(disk.journal), count, random), { promises: first, keep: keepImage })));
+    await body({ witness, base: disk.base, journal: disk.journal, memory: disk.memory, start: 0 });
   });
-  return results;
 }

@@ -1,0 +1,64 @@
+/**
+ * Deceives recovery, to prove that an examination finds what it would then do wrong. In: a store that nobody has open. Out: the same, forged.
+ *
+ * Invariants:
+ * 1. The store stays sound: every record is as whole as it was.
+ */
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { recordType } from '../../engine/log-format.js';
+import { LogReader } from '../../engine/log-reader.js';
+import { LogSegments } from '../../engine/log-segments.js';
+import { loadAddon } from '../../engine/native.js';
+import { openStore } from '../../engine/opening.js';
+
+export type Forgery =
+  | 'none'
+  /** Recovery has to believe that the page cache lived on, and writes nothing again: as on a disk that lost what was synced. */
+  | 'same-mount'
+  /** Nothing was ever retired: what was long overwritten or cut off is written again. */
+  | 'never-retired'
+  /** No segment tells where the oldest intent stands: those before the last two are overlooked. */
+  | 'no-floor';
+
+/** Notes of the log, by the number in native/src/record.h. */
+const notes = { mounted: 1, retired: 6, floor: 7 } as const;
+
+/** `root`: the backing directory; `mountpoint`: of the file system it is on. */
+export async function forge(forgery: Forgery, mountpoint: string, root: string): Promise<void> {
+  // Cut before there was one.
+  if (!existsSync(join(root, '.tidemark/log'))) return;
+  if (forgery === 'same-mount') await pretendSameMount(mountpoint, root);
+  if (forgery === 'never-retired') await disguiseNotes(root, notes.retired);
+  if (forgery === 'no-floor') await disguiseNotes(root, notes.floor);
+}
+
+/** Any store that is opened on this mount notes which one it is: a new one does, and what it noted goes into the store that is to be deceived. */
+async function pretendSameMount(mountpoint: string, root: string): Promise<void> {
+  const other = join(mountpoint, 'other');
+  mkdirSync(other);
+  const { files, native } = openStore(other, {}, await loadAddon());
+  await native.close();
+  files.close();
+  copyFileSync(join(other, '.tidemark/instance'), join(root, '.tidemark/instance'));
+}
+
+/** Makes notes of one kind say that the volume was mounted, which recovery does not ask for. */
+async function disguiseNotes(root: string, note: number): Promise<void> {
+  const directory = join(root, '.tidemark/log');
+  const { crc32c: crc } = await loadAddon();
+  const segments = new LogSegments(directory, crc);
+  const reader = new LogReader({ directory, position: 0, crc, bodies: 'headers', onDamage: () => undefined });
+  for (let record = reader.next(Number.MAX_SAFE_INTEGER); record !== undefined; record = reader.next(Number.MAX_SAFE_INTEGER)) {
+    if (record.type !== recordType.note || record.aux !== note) continue;
+    const bytes = Buffer.from(record.buffer.subarray(record.start, record.start + record.length));
+    bytes.writeUInt16LE(notes.mounted, 10);
+    bytes.writeUInt32LE(crc(bytes.subarray(4)), 0);
+    const found = segments.at(record.lsn);
+    if (found === undefined) throw new RangeError(`no segment has ${record.lsn}`);
+    const file = openSync(found.segment.path, 'r+');
+    writeSync(file, bytes, 0, bytes.length, record.lsn - found.segment.base);
+    closeSync(file);
+  }
+  reader.close();
+}

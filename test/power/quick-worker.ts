@@ -1,0 +1,26 @@
+/**
+ * A process that examines cuts quickly, for quick-cuts.ts, which hears when it is gone. Usage: `node --expose-gc quick-worker.js JOB FIRST STEP`: the cuts
+ * FIRST, FIRST + STEP … of a job, as root. Prints a line of JSON for each.
+ */
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { deserialize } from 'node:v8';
+import { CutImages, readEntries } from './journal.js';
+import { examineQuickly } from './quick-cut.js';
+import type { QuickJob, QuickLine } from './quick-cuts.js';
+
+const [job = '', first = '', step = ''] = process.argv.slice(2);
+const { base, journal, witness, cuts, promises, forgery } = deserialize(readFileSync(job)) as QuickJob;
+const [image, rolling, mountpoint] = [`${job}-image-${first}`, `${job}-rolling-${first}`, join(dirname(dirname(job)), `quick-${process.pid}`)];
+mkdirSync(mountpoint);
+const images = CutImages.open(readEntries(journal), { base, journal, rolling });
+for (let index = Number(first); index < cuts.length; index += Number(step)) {
+  const cut = cuts[index]!;
+  const writesLost = images.make(cut, image);
+  const found = await examineQuickly({ image, mountpoint, witness, promises: promises ?? cut, forgery });
+  // Unlinked, as the file system of the last one may still be on its way out.
+  rmSync(image);
+  const line: QuickLine = { writesLost, ...found };
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+images.close();
