@@ -13,9 +13,8 @@
  * 5. There is nothing else.
  * 6. A moment whose transaction has no END on the disk is an earlier one, or has become one: it can be read, and shows nothing that never was.
  */
-import { join } from 'node:path';
-import { contentFault, readTree } from './trees.js';
-import type { Found } from './trees.js';
+import { contentFault } from './trees.js';
+import type { Found, Tree } from './trees.js';
 import { directoryOf, lastSync, nodeOf, statesBetween, targetsBetween } from './witness.js';
 import type { LaneWitness, Node, Reach, SnapshotWitness, Sync } from './witness.js';
 
@@ -25,10 +24,9 @@ interface Past {
   readonly reach: Reach;
 }
 
-/** `root`: of the mount. */
-export async function checkPast(lane: LaneWitness, snapshot: SnapshotWitness, reach: Reach, root: string): Promise<string[]> {
+/** `found`: what the snapshot shows. */
+export function checkPast(lane: LaneWitness, snapshot: SnapshotWitness, reach: Reach, found: Tree): string[] {
   const past = { lane, snapshot, reach };
-  const found = await readTree(join(root, '.snapshots', `@txn-${snapshot.txid}`, lane.directory));
   const complaints: string[] = [];
   for (const path of lane.names.keys()) {
     const fault = nameFault(past, path, found.get(path));
@@ -40,13 +38,12 @@ export async function checkPast(lane: LaneWitness, snapshot: SnapshotWitness, re
   return complaints;
 }
 
-/** A snapshot whose transaction is not in the log any more: what its time leads to. `name`: of the time. */
-export async function checkLostMoment(lane: LaneWitness, name: string, reach: Reach, root: string): Promise<string[]> {
-  const found = await readTree(join(root, '.snapshots', `@${name}`, lane.directory));
+/** A snapshot whose transaction is not in the log any more: what its time leads to. */
+export function checkLostMoment(lane: LaneWitness, { txid }: SnapshotWitness, reach: Reach, found: Tree): string[] {
   const complaints: string[] = [];
   for (const [path, entry] of found) {
     const nodes = targetsBetween(lane, path, 0, reach.begun).filter((id) => id !== undefined).map((id) => nodeOf(lane, id));
-    if (nodes.every((node) => everFault(node, reach, entry) !== undefined)) complaints.push(`@${name}/${lane.directory}/${path} is nothing that was ever there`);
+    if (nodes.every((node) => everFault(node, reach, entry) !== undefined)) complaints.push(`${lane.directory}/${path} at the time of lost transaction ${txid} is nothing that was ever there`);
   }
   return complaints;
 }

@@ -4,7 +4,7 @@
  *
  * Invariants:
  * 1. `tidemark mount` works at once, and `tidemark verify` finds nothing.
- * 2. The live tree is as check-live.ts says, each snapshot as check-past.ts says; a snapshot whose transaction must be in the log is there.
+ * 2. The live tree is as check-live.ts says, the past as check-snapshots.ts says.
  * 3. A write through the mount works afterwards, and the past has it.
  * 4. The image is changed by that: it serves for one examination.
  */
@@ -14,13 +14,14 @@ import { join } from 'node:path';
 import { Moments } from '../model/moments.js';
 import { withDirectory } from '../support/mount.js';
 import type { Mount } from '../support/mount.js';
-import { Random } from '../support/seed.js';
 import { checkLive } from './check-live.js';
-import { checkLostMoment, checkPast } from './check-past.js';
+import { checkSnapshots } from './check-snapshots.js';
+import type { PastReader } from './check-snapshots.js';
 import type { Cut } from './journal.js';
 import { mountImage } from './recording-disk.js';
-import { isLogged, reachAt } from './witness.js';
-import type { LaneWitness, SnapshotWitness, Witness } from './witness.js';
+import { readTree } from './trees.js';
+import { reachAt } from './witness.js';
+import type { LaneWitness, Witness } from './witness.js';
 
 export interface Examined {
   readonly complaints: readonly string[];
@@ -30,10 +31,6 @@ export interface Examined {
   /** Synced bytes came out of the log into files. */
   readonly isReplayed: boolean;
 }
-
-/** Snapshots compared for each lane: the newest before the cut, and some of the others. */
-const newestCompared = 4;
-const othersCompared = 4;
 
 /** What goes wrong on the way is a complaint, too. */
 export async function examine(t: { comment(...words: unknown[]): void }, image: string, cut: Cut, witness: Witness): Promise<Examined> {
@@ -79,20 +76,16 @@ class Examination implements Examined {
   }
 
   async #checkLane(lane: LaneWitness, mount: Mount, moments: Moments): Promise<void> {
-    const { position } = this.#cut;
-    const reach = reachAt(this.#witness, lane, position);
-    this.complaints.push(...(await checkLive(lane, reach, mount.path(lane.directory))));
-    for (const snapshot of chooseSnapshots(lane, this.#cut)) {
-      const { txid, timeNs, moment } = snapshot;
-      if ((await moments.timeOf(txid).catch(() => undefined)) === timeNs) {
-        this.snapshotsCompared += 1;
-        this.complaints.push(...(await checkPast(lane, snapshot, reach, mount.mountpoint)));
-      } else {
-        this.snapshotsLost += 1;
-        if (isLogged(this.#witness, moment, position)) this.complaints.push(`transaction ${txid} is not in the log, although it was synced`);
-        this.complaints.push(...(await checkLostMoment(lane, moments.nameOf(timeNs), reach, mount.mountpoint)));
-      }
-    }
+    this.complaints.push(...(await checkLive(lane, reachAt(this.#witness, lane, this.#cut.position), mount.path(lane.directory))));
+    const past: PastReader = {
+      timeOf: (txid) => moments.timeOf(txid).catch(() => undefined),
+      ofTransaction: (txid, directory) => readTree(mount.path('.snapshots', `@txn-${txid}`, directory)),
+      ofTime: (timeNs, directory) => readTree(mount.path('.snapshots', `@${moments.nameOf(timeNs)}`, directory)),
+    };
+    const checked = await checkSnapshots(lane, this.#cut, this.#witness, past);
+    this.complaints.push(...checked.complaints);
+    this.snapshotsCompared += checked.compared;
+    this.snapshotsLost += checked.lost;
   }
 }
 
@@ -109,14 +102,6 @@ export function pretendReboot(directory: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
-}
-
-function chooseSnapshots(lane: LaneWitness, cut: Cut): SnapshotWitness[] {
-  const random = new Random(cut.seed);
-  const taken = lane.snapshots.filter(({ at }) => at <= cut.position);
-  const older = taken.slice(0, -newestCompared);
-  const others = new Set(Array.from({ length: othersCompared }, () => older[random.below(Math.max(1, older.length))]));
-  return [...[...others].filter((snapshot) => snapshot !== undefined), ...taken.slice(-newestCompared)];
 }
 
 /** Writes once more and looks whether the present and the past have it. */

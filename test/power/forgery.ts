@@ -6,8 +6,9 @@
  */
 import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { recordType } from '../../engine/log-format.js';
+import { recordHeaderBytes, recordType } from '../../engine/log-format.js';
 import { LogReader } from '../../engine/log-reader.js';
+import type { RecordView } from '../../engine/log-reader.js';
 import { LogSegments } from '../../engine/log-segments.js';
 import { loadAddon } from '../../engine/native.js';
 import { openStore } from '../../engine/opening.js';
@@ -19,7 +20,11 @@ export type Forgery =
   /** Nothing was ever retired: what was long overwritten or cut off is written again. */
   | 'never-retired'
   /** No segment tells where the oldest intent stands: those before the last two are overlooked. */
-  | 'no-floor';
+  | 'no-floor'
+  /** What writes destroyed was zeros. */
+  | 'other-past'
+  /** The addon takes the process along. */
+  | 'crash';
 
 /** Notes of the log, by the number in native/src/record.h. */
 const notes = { mounted: 1, retired: 6, floor: 7 } as const;
@@ -29,8 +34,10 @@ export async function forge(forgery: Forgery, mountpoint: string, root: string):
   // Cut before there was one.
   if (!existsSync(join(root, '.tidemark/log'))) return;
   if (forgery === 'same-mount') await pretendSameMount(mountpoint, root);
-  if (forgery === 'never-retired') await disguiseNotes(root, notes.retired);
-  if (forgery === 'no-floor') await disguiseNotes(root, notes.floor);
+  if (forgery === 'never-retired') await rewrite(root, isNote(notes.retired), disguise);
+  if (forgery === 'no-floor') await rewrite(root, isNote(notes.floor), disguise);
+  if (forgery === 'crash') process.kill(process.pid, 'SIGKILL');
+  if (forgery === 'other-past') await rewrite(root, ({ type }) => type === recordType.extent, (bytes) => bytes.fill(0, recordHeaderBytes));
 }
 
 /** Any store that is opened on this mount notes which one it is: a new one does, and what it noted goes into the store that is to be deceived. */
@@ -43,16 +50,24 @@ async function pretendSameMount(mountpoint: string, root: string): Promise<void>
   copyFileSync(join(other, '.tidemark/instance'), join(root, '.tidemark/instance'));
 }
 
-/** Makes notes of one kind say that the volume was mounted, which recovery does not ask for. */
-async function disguiseNotes(root: string, note: number): Promise<void> {
+function isNote(note: number): (record: RecordView) => boolean {
+  return ({ type, aux }) => type === recordType.note && aux === note;
+}
+
+/** Makes a note say that the volume was mounted, which recovery does not ask for. */
+function disguise(bytes: Buffer): void {
+  bytes.writeUInt16LE(notes.mounted, 10);
+}
+
+async function rewrite(root: string, isWanted: (record: RecordView) => boolean, change: (bytes: Buffer) => void): Promise<void> {
   const directory = join(root, '.tidemark/log');
   const { crc32c: crc } = await loadAddon();
   const segments = new LogSegments(directory, crc);
-  const reader = new LogReader({ directory, position: 0, crc, bodies: 'headers', onDamage: () => undefined });
+  const reader = new LogReader({ directory, position: 0, crc, bodies: 'all', onDamage: () => undefined });
   for (let record = reader.next(Number.MAX_SAFE_INTEGER); record !== undefined; record = reader.next(Number.MAX_SAFE_INTEGER)) {
-    if (record.type !== recordType.note || record.aux !== note) continue;
+    if (!isWanted(record)) continue;
     const bytes = Buffer.from(record.buffer.subarray(record.start, record.start + record.length));
-    bytes.writeUInt16LE(notes.mounted, 10);
+    change(bytes);
     bytes.writeUInt32LE(crc(bytes.subarray(4)), 0);
     const found = segments.at(record.lsn);
     if (found === undefined) throw new RangeError(`no segment has ${record.lsn}`);

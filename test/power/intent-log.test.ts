@@ -1,7 +1,8 @@
 /**
  * Small fdatasyncs are answered from the log alone (native/src/intents.h): the power is cut while databases, so to say, commit to files that they hold open,
  * change their size, holes and names in between, or sync them in other ways. What was synced is there, out of the log where it has to be; every snapshot reads
- * as before. A thousand cuts are examined quickly (quick-cut.ts: what fsync promised), some with all that cut.ts looks at; TIDEMARK_CUTS asks for more.
+ * as before. A thousand cuts are examined quickly (quick-cut.ts: what fsync promised, and some of the past), some with all that cut.ts looks at; TIDEMARK_CUTS
+ * asks for more.
  *
  * The same cuts with a recovery that is deceived (forgery.ts) show that the quick examination finds bytes that were lost or came back.
  */
@@ -23,7 +24,7 @@ const seed = chooseSeed();
 const skip = isRoot ? await unlessInstalled('mkfs.ext4', 'losetup', 'gcc') : 'needs root';
 const fullCount = 12;
 const quickCount = Number(process.env['TIDEMARK_CUTS'] ?? 1000);
-const forgedCount = 30;
+const forgedCount = 20;
 
 t.setTimeout(300_000 + quickCount * 500);
 
@@ -34,9 +35,10 @@ function allIsWell(t: Test, results: readonly QuickResult[]): void {
 
 /** Bytes that are not what they must be, and nothing else, count as found. */
 async function isFound(t: Test, recording: Recording, forgery: Forgery, random: Random): Promise<void> {
-  const cuts = chooseCuts(recording, readEntries(recording.journal), forgedCount, random);
+  const count = forgery === 'other-past' ? forgedCount / 4 : forgedCount;
+  const cuts = chooseCuts(recording, readEntries(recording.journal), count, random);
   const results = await examineCutsQuickly(recording, cuts, { forgery });
-  const found = results.filter(({ complaints }) => /differs at byte|bytes long/.test(complaints.join('\n')));
+  const found = results.filter(({ complaints }) => /^(lane|@txn)\S* (differs at byte|is \d+ bytes long)/m.test(complaints.join('\n')));
   t.ok(found.length > 0, `${forgery}: found at ${found.length} of ${results.length} cuts`);
 }
 
@@ -55,13 +57,17 @@ void t.test('what small fdatasyncs promised outlives a power cut', { skip }, asy
 
     await isFound(t, recording, 'same-mount', random);
     await isFound(t, recording, 'never-retired', random);
+    await isFound(t, recording, 'other-past', random);
+    const crashed = await examineCutsQuickly(recording, cuts.slice(0, 4), { forgery: 'crash' });
+    t.ok(crashed.every(({ complaints }) => /SIGKILL/.test(complaints.join())), 'crashes are told');
   });
 });
 
 void t.test('what small fdatasyncs promised outlives a power cut when the log has rolled since', { skip }, async (t) => {
   t.comment(`TIDEMARK_SEED=${seed}`);
-  await withRolls(t, seed, async (recording, random) => {
+  await withRolls(t, seed, async ({ recording, isInTime }, random) => {
     allIsWell(t, await cutQuickly(recording, 40, random));
-    await isFound(t, recording, 'no-floor', random);
+    if (isInTime) await isFound(t, recording, 'no-floor', random);
+    else t.comment('too slow: no intent was outstanding for long enough to need the floor');
   });
 });

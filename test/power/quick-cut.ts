@@ -1,11 +1,11 @@
 /**
  * One power cut, examined quickly: mounts the image's file system, lets the addon open the store, which recovers it as a mount does (log, names, intents), and
- * looks at the live tree below. In: an image, the cut, the witness. Out: complaints; none when all is well. What it leaves out (the daemon, verify,
- * snapshots, use afterwards) cut.ts examines. It takes a twentieth of the time.
+ * looks at the live tree below. For depth "past" the engine opens it, verifies it and shows its history, which takes some times as long. In: an
+ * image, the cut, the witness. Out: complaints; none when all is well. What it leaves out (the daemon, use afterwards) cut.ts examines, in a second for each.
  *
  * Invariants:
  * 1. Opening succeeds, and the log has no damage but a torn end.
- * 2. The live tree is as check-live.ts says.
+ * 2. The live tree is as check-live.ts says. Where the engine looks, verify finds nothing, and the past is as check-snapshots.ts says.
  * 3. Nothing stays mounted. The image is changed: it serves for one examination.
  * 4. The addon runs in this process, which it may take along.
  */
@@ -15,8 +15,13 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { loadAddon } from '../../engine/native.js';
 import { openStore } from '../../engine/opening.js';
+import type { RecoveryReport } from '../../engine/types.js';
+import { Volume } from '../../engine/volume.js';
 import { until } from '../support/processes.js';
 import { checkLive } from './check-live.js';
+import { checkSnapshots } from './check-snapshots.js';
+import { pretendReboot } from './cut.js';
+import { enginePast } from './engine-past.js';
 import { forge } from './forgery.js';
 import type { Forgery } from './forgery.js';
 import type { Cut } from './journal.js';
@@ -27,7 +32,10 @@ export interface QuicklyExamined {
   readonly complaints: readonly string[];
   /** Synced bytes came out of the log into files. */
   readonly isReplayed: boolean;
+  readonly snapshotsCompared: number;
 }
+
+type Found = { -readonly [key in keyof QuicklyExamined]: QuicklyExamined[key] } & { complaints: string[] };
 
 export interface QuickExamination {
   readonly image: string;
@@ -37,41 +45,61 @@ export interface QuickExamination {
   /** Tells which promises count. */
   readonly promises: Cut;
   readonly forgery: Forgery;
+  readonly depth: 'live' | 'past';
 }
 
 /** What goes wrong on the way is a complaint, too. */
 export async function examineQuickly(examination: QuickExamination): Promise<QuicklyExamined> {
-  const { image, mountpoint, witness, promises, forgery } = examination;
-  const complaints: string[] = [];
-  let isReplayed = false;
+  const found: Found = { complaints: [], isReplayed: false, snapshotsCompared: 0 };
   try {
-    execFileSync('mount', ['-o', 'loop', image, mountpoint], { stdio: 'pipe' });
+    execFileSync('mount', ['-o', 'loop', examination.image, examination.mountpoint], { stdio: 'pipe' });
     try {
-      const root = join(mountpoint, 'protected');
-      mkdirSync(root, { recursive: true });
-      await forge(forgery, mountpoint, root);
-      isReplayed = await recover(root, complaints);
-      for (const lane of witness.lanes) complaints.push(...(await checkLive(lane, reachAt(witness, lane, promises.position), join(root, lane.directory))));
+      await examineMounted(examination, found);
     } finally {
-      await unmount(mountpoint);
+      await unmount(examination.mountpoint);
     }
   } catch (error) {
-    complaints.push(String(error));
+    found.complaints.push(String(error));
   }
-  return { complaints, isReplayed };
+  return found;
 }
 
-/** Tells whether bytes came out of the log. */
-async function recover(root: string, complaints: string[]): Promise<boolean> {
+async function examineMounted({ mountpoint, witness, promises, forgery, depth }: QuickExamination, found: Found): Promise<void> {
+  const root = join(mountpoint, 'protected');
+  mkdirSync(root, { recursive: true });
+  await forge(forgery, mountpoint, root);
+  if (depth === 'past') await recoverAndLookBack(root, promises, witness, found);
+  else await recover(root, found);
+  for (const lane of witness.lanes) found.complaints.push(...(await checkLive(lane, reachAt(witness, lane, promises.position), join(root, lane.directory))));
+}
+
+async function recover(root: string, found: Found): Promise<void> {
   const { files, native } = openStore(root, {}, await loadAddon());
+  noteRecovery(native.recovery, found);
+  await native.close();
+  files.close();
+}
+
+async function recoverAndLookBack(root: string, cut: Cut, witness: Witness, found: Found): Promise<void> {
+  pretendReboot(root);
+  const volume = await Volume.open(root);
   try {
-    const { damagedAt, replayed } = native.recovery;
-    if (damagedAt.length > 0) complaints.push(`the log is damaged at ${damagedAt.join(', ')}`);
-    return replayed.length > 0;
+    noteRecovery(volume.native.recovery, found);
+    const { faults } = await volume.verify();
+    found.complaints.push(...faults.map(({ where, what }) => `verify: ${where}: ${what}`));
+    for (const lane of witness.lanes) {
+      const { complaints, compared } = await checkSnapshots(lane, cut, witness, enginePast(volume));
+      found.complaints.push(...complaints);
+      found.snapshotsCompared += compared;
+    }
   } finally {
-    await native.close();
-    files.close();
+    await volume.close();
   }
+}
+
+function noteRecovery({ damagedAt, replayed }: RecoveryReport, found: Found): void {
+  if (damagedAt.length > 0) found.complaints.push(`the log is damaged at ${damagedAt.join(', ')}`);
+  found.isReplayed = replayed.length > 0;
 }
 
 /** The addon's descriptors go when its objects are collected. */

@@ -9,12 +9,12 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { serialize } from 'node:v8';
-import { start } from '../support/processes.js';
+import { run, start } from '../support/processes.js';
 import { keepImage } from './cuts.js';
 import { CutImages, readEntries } from './journal.js';
 import type { Cut } from './journal.js';
@@ -50,20 +50,26 @@ export interface QuickOptions {
   readonly promises?: Cut;
   /** Default: none; of forged cuts nothing is kept. */
   readonly forgery?: Forgery;
-  /** Each has two images in memory. Default: as many as there are processors. */
-  readonly processes?: number;
 }
 
 /** A cut takes a tenth of a second. */
 const hangsMs = 60_000;
+/** Each has two images in memory. */
+const mostProcesses = 4;
 /** One with complaints is followed by others like it. */
 const mostKept = 3;
 const program = fileURLToPath(new URL('quick-worker.js', import.meta.url));
 
+/** What a process has to itself; the one that goes on for it has the same. `share`: the first cut of all that it has to examine. */
+export function placesOf(job: string, share: number): { readonly image: string; readonly rolling: string; readonly mountpoint: string } {
+  return { image: `${job}-image-${share}`, rolling: `${job}-rolling-${share}`, mountpoint: join(dirname(dirname(job)), `quick-${share}`) };
+}
+
 /** In the order of the cuts. */
 export async function examineCutsQuickly(recording: Recording, cuts: readonly Cut[], options: QuickOptions = {}): Promise<QuickResult[]> {
   const { base, journal, memory, witness } = recording;
-  const { promises, forgery = 'none', processes = availableParallelism() } = options;
+  const { promises, forgery = 'none' } = options;
+  const processes = Math.min(availableParallelism(), mostProcesses);
   const job = join(memory, 'quick-job');
   writeFileSync(job, serialize({ base, journal, witness, cuts, promises, forgery } satisfies QuickJob));
   const lines = new Array<QuickLine>(cuts.length);
@@ -76,8 +82,9 @@ export async function examineCutsQuickly(recording: Recording, cuts: readonly Cu
 
 /** A line for people. */
 export function quickSummary(results: readonly QuickResult[]): string {
-  const writes = results.reduce((sum, { writesLost }) => sum + writesLost, 0);
-  return `${results.length} cuts took ${writes} writes; after ${results.filter(({ isReplayed }) => isReplayed).length} of them synced bytes came out of the log`;
+  const sum = (count: (result: QuickResult) => number): number => results.reduce((total, result) => total + count(result), 0);
+  const replayed = results.filter(({ isReplayed }) => isReplayed).length;
+  return `${results.length} cuts took ${sum(({ writesLost }) => writesLost)} writes; after ${replayed} of them synced bytes came out of the log; ${sum(({ snapshotsCompared }) => snapshotsCompared)} snapshots are as they were`;
 }
 
 async function examineShare(job: string, lines: QuickLine[], first: number, step: number): Promise<void> {
@@ -94,8 +101,16 @@ async function examineShare(job: string, lines: QuickLine[], first: number, step
     }
     const [status, signal] = await ended;
     clearTimeout(timer);
-    if (next < lines.length) lines[next] = { writesLost: 0, isReplayed: false, complaints: [`the process of the addon ended with ${signal ?? `status ${status}`}: ${await said}`] };
+    if (next >= lines.length) return;
+    await clearAway(placesOf(job, first));
+    lines[next] = { writesLost: 0, isReplayed: false, snapshotsCompared: 0, complaints: [`the process of the addon ended with ${signal ?? `status ${status}`}: ${await said}`] };
   }
+}
+
+/** What a process left that ended before its time. */
+async function clearAway({ image, mountpoint }: { readonly image: string; readonly mountpoint: string }): Promise<void> {
+  await run('umount', ['--lazy', mountpoint]);
+  rmSync(image, { force: true });
 }
 
 function keepCuts({ base, journal, memory, witness }: Recording, cuts: readonly Cut[], promises: Cut | undefined): Map<Cut, string> {

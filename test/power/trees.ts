@@ -13,7 +13,9 @@ export interface Found {
 }
 
 /** By path from the lane's directory; nothing when there is no such directory. */
-export async function readTree(root: string, prefix = ''): Promise<Map<string, Found>> {
+export type Tree = ReadonlyMap<string, Found>;
+
+export async function readTree(root: string, prefix = ''): Promise<Tree> {
   const found = new Map<string, Found>();
   for (const entry of await readdir(root, { withFileTypes: true }).catch(nothingIfAbsent)) {
     const path = `${prefix}${entry.name}`;
