@@ -26,7 +26,7 @@ unsigned mostTurns() { return std::max(1u, std::thread::hardware_concurrency() /
 // After so many small syncs in a row a file is one that is synced all the time.
 constexpr uint32_t kOftenSynced = 16;
 
-// So many writes are read at most before what was parked is seen to.
+// So many writes and syncs are read at most before what was parked is seen to.
 constexpr unsigned kMostOwed = 32;
 
 // How long a reader looks for the next request before it sleeps, where that pays (SpinAdvice).
@@ -146,6 +146,15 @@ void Session::settleOwed() {
   actNext();
 }
 
+void Session::actOwed(Reader* reader) {
+  reader->owed = 0;
+  Lsn target;
+  if (!parked_.schedule(&target)) return;
+  if (reader->hasTurn) handOver(reader);
+  volume_->log.whenDurable(target, [this](int failed) { runParked(failed); });
+  reader->warm = wakefulness_.awake();
+}
+
 void Session::addExtraTurn(unsigned most) {
   std::lock_guard<std::mutex> guard(mutex_);
   // One that nobody has taken yet is enough.
@@ -159,14 +168,15 @@ ssize_t Session::nextRequest(Reader* reader, char* buffer, int* device) {
     const ssize_t length = reader->owed < kMostOwed ? read(reader->looking, buffer, kRequestBytes) : -1;
     if (length >= 0) {
       reader->owed++;
-      if (reinterpret_cast<const fuse_in_header*>(buffer)->opcode != FUSE_WRITE) settleOwed();
+      const uint32_t opcode = reinterpret_cast<const fuse_in_header*>(buffer)->opcode;
+      if (opcode != FUSE_WRITE && opcode != FUSE_FSYNC) settleOwed();
       *device = reader->looking;
       return length;
     }
-    settleOwed();
+    return -EAGAIN;
   }
   const uint64_t start = monotonicNs();
-  if (wakefulness_.awake() && reader->advice.shouldSpin()) {
+  if (reader->warm || (wakefulness_.awake() && reader->advice.shouldSpin())) {
     if (reader->looking < 0) {
       std::lock_guard<std::mutex> guard(mutex_);
       reader->looking = cloneDevice(O_NONBLOCK);
@@ -176,11 +186,15 @@ ssize_t Session::nextRequest(Reader* reader, char* buffer, int* device) {
     do {
       const ssize_t length = read(reader->looking, buffer, kRequestBytes);
       if (length >= 0 || (errno != EAGAIN && errno != EBADF)) {
-        reader->advice.spun(true);
+        if (!reader->warm) reader->advice.spun(true);
         return length >= 0 ? length : -errno;
       }
       reader->waited = true;
     } while (monotonicNs() - start < kSpinNs);
+    if (reader->warm) {
+      reader->warm = false;
+      return -EAGAIN;
+    }
     reader->advice.spun(false);
   }
   *device = reader->blocking;
@@ -197,12 +211,17 @@ void Session::readLoop(int blocking) {
   ownReader_ = &reader;
   const unsigned most = mostTurns();
   unsigned queued = 0;
-  while (awaitTurn(&reader)) {
+  while (reader.warm || awaitTurn(&reader)) {
     if (buffer == nullptr) buffer.reset(new char[kRequestBytes]);
-    idleReaders_.fetch_add(1);
+    const unsigned idle = reader.warm ? 0 : 1;
+    idleReaders_.fetch_add(idle);
     int device = blocking;
     const ssize_t length = nextRequest(&reader, buffer.get(), &device);
-    idleReaders_.fetch_sub(1);
+    idleReaders_.fetch_sub(idle);
+    if (length == -EAGAIN && reader.owed > 0) {
+      actOwed(&reader);
+      continue;
+    }
     if (volume_->requestCount.fetch_add(1, std::memory_order_relaxed) % Wakefulness::kReportEvery == 0) wakefulness_.report(monotonicNs());
     queued = reader.waited ? 0 : queued + 1;
     if (queued >= kQueueLength) {

@@ -82,6 +82,9 @@ class Session {
     bool waited = false;
     // Requests read since something was parked that nobody has been told of yet (0: nothing was): the writes that are queued already share its flush.
     unsigned owed = 0;
+    // Has just seen to what was parked: whom that answered may ask again at once, and is heard without anybody being woken. It looks for requests once,
+    // with a turn or without.
+    bool warm = false;
   };
   void readLoop(int blocking);
   // A descriptor of the same connection, or -1.
@@ -95,6 +98,8 @@ class Session {
   void handOver(Reader* reader);
   // Has another thread see to what this one, a reader, has parked.
   void settleOwed();
+  // Sees to it itself.
+  void actOwed(Reader* reader);
   // Unless there are `most` turns already.
   void addExtraTurn(unsigned most);
   void reliefLoop();
