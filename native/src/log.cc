@@ -113,7 +113,8 @@ int Log::preface(const RecordBatch& batch, RecordBatch* notes) {
   // What tells that a name has changed must not be seen without it. A file is longer only once the journal has been committed, and with it every name
   // changed before: where the batch makes the file longer that comes by itself, over zeros the file is made to grow beside it.
   if (end_.load(std::memory_order_relaxed) - current_->base + notes->size() + batch.size() > fileLength_) return 0;
-  const uint64_t longer = fileLength_ + 8;
+  // By whole blocks: the end of a file in the middle of one would be written, too.
+  const uint64_t longer = (fileLength_ / kBlock + 1) * kBlock;
   if (ftruncate(current_->fd, static_cast<off_t>(longer)) != 0) return errno;
   fileLength_ = longer;
   notes->position(Note::kLength, longer, wallClockNs());
@@ -215,7 +216,9 @@ void Log::zeroAhead() {
   static const std::vector<char> zeros(kZeroBytes);
   const Lsn end = end_.load(std::memory_order_relaxed);
   const uint64_t length = end - current_->base;
-  smallSyncs_ = end - durable() < kSmallStep ? smallSyncs_ + 1 : 0;
+  // A big one now and then (a database after its checkpoint) is no reason to give up.
+  const bool isSmall = end - durable() < kSmallStep;
+  smallSyncs_ = isSmall ? std::min(smallSyncs_ + 1, 2 * kSmallSyncs) : smallSyncs_ - std::min(smallSyncs_, kSmallSyncs / 4);
   if (smallSyncs_ < kSmallSyncs || length + kZerosLeft < zeroedUntil_ || length + kZeroBytes > kSegmentBytes) return;
   const uint64_t from = std::max(zeroedUntil_, length);
   // Refused or not: it only spares time.

@@ -74,7 +74,7 @@ class Log {
   // So much of the newest segment stays in the page cache, more or less, once it is on the disk.
   static constexpr uint64_t kCachedBytes = 4ull << 20;
   static constexpr uint64_t kDropBytes = 1ull << 20;
-  // After so many syncs in a row of less than kSmallStep each, zeros are written ahead: kZeroBytes at a time, again when less than kZerosLeft are left.
+  // After so many syncs of less than kSmallStep each, zeros are written ahead: kZeroBytes at a time, again when less than kZerosLeft are left.
   static constexpr unsigned kSmallSyncs = 8;
   static constexpr uint64_t kSmallStep = 64ull << 10;
   static constexpr uint64_t kZeroBytes = 1ull << 20;

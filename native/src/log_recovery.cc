@@ -214,7 +214,7 @@ int Log::recoverTail(LogRecovery* found) {
   fileLength_ = keepsLength ? bytes : good;
   end_ = current_->base + good;
   if (!keepsLength || found->tornBytes == 0) return 0;
-  const std::vector<char> zeros(bytes - good);
+  const std::vector<char> zeros(found->tornBytes);
   return writeAll(zeros.data(), zeros.size(), good);
   return 0;
 }
