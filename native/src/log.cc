@@ -12,6 +12,7 @@
 
 #include "crc32c.h"
 #include "failpoint.h"
+#include "wakefulness.h"
 
 namespace tidemark {
 
@@ -308,6 +309,7 @@ void Log::soonDurable(Lsn target, std::function<void(int)> done) {
 }
 
 void Log::completerLoop() {
+  preferThread();
   std::unique_lock<std::mutex> lock(syncMutex_);
   while (!stopping_) {
     if (!parked_.empty() && !draining_) drainParked(lock);

@@ -206,6 +206,7 @@ ssize_t Session::nextRequest(Reader* reader, char* buffer, int* device) {
 
 void Session::readLoop(int blocking) {
   ownUmask();
+  preferThread();
   RequestBuffer buffer;
   Reader reader{blocking};
   ownReader_ = &reader;

@@ -1,12 +1,16 @@
 #include "wakefulness.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstring>
 
 namespace tidemark {
 namespace {
+
+// As the kernel's own threads of block devices.
+constexpr int kNiceness = -20;
 
 constexpr const char* kPmQos = "/dev/cpu_dma_latency";
 
@@ -23,6 +27,11 @@ int32_t latencyHere() {
 }
 
 }  // namespace
+
+void preferThread() {
+  // On Linux 0 is the calling thread, not its process.
+  if (setpriority(PRIO_PROCESS, 0, kNiceness) != 0) return;
+}
 
 Wakefulness::Wakefulness(bool wanted) {
   if (!wanted || access(kPmQos, W_OK) != 0) return;

@@ -42,6 +42,10 @@ class Wakefulness {
   uint64_t lastRequestNs_ = 0;
 };
 
+// Puts the calling thread before applications where processors are short: somebody waits for what it does, and it never does it for long. The file
+// system that it stands for would work on the waiting program's own time. Refused without the right to.
+void preferThread();
+
 // Whether a reader should look for the next request for some microseconds before it sleeps: that saves the wake-up, as
 // long as requests do come so soon. Of one thread.
 class SpinAdvice {
