@@ -79,7 +79,7 @@ async function intentRound(random: Random): Promise<string> {
   const options = random.pick(powerOptions);
   const results: QuickResult[] = [];
   if (random.oneIn(6)) {
-    await withRolls(listener, random.below(2 ** 32), async ({ recording }, own) => void results.push(...(await cutQuickly(recording, 100, own))));
+    await withRolls(listener, random.below(2 ** 32), async (recording, own) => void results.push(...(await cutQuickly(recording, 100, own))));
   } else {
     const work = { seed: random.below(2 ** 32), lanes: 1 + random.below(5), steps: 6 + random.below(20), arguments: options };
     await withCommits(listener, work, async (recording, own) => {

@@ -29,15 +29,33 @@ export type Forgery =
 /** Notes of the log, by the number in native/src/record.h. */
 const notes = { mounted: 1, retired: 6, floor: 7 } as const;
 
-/** `root`: the backing directory; `mountpoint`: of the file system it is on. */
-export async function forge(forgery: Forgery, mountpoint: string, root: string): Promise<void> {
+/** `root`: the backing directory; `mountpoint`: of the file system it is on. Returns whether recovery has to go wrong by that. */
+export async function forge(forgery: Forgery, mountpoint: string, root: string): Promise<boolean> {
   // Cut before there was one.
-  if (!existsSync(join(root, '.tidemark/log'))) return;
+  if (!existsSync(join(root, '.tidemark/log'))) return false;
+  if (forgery === 'no-floor') return hideFloors(root);
   if (forgery === 'same-mount') await pretendSameMount(mountpoint, root);
   if (forgery === 'never-retired') await rewrite(root, isNote(notes.retired), disguise);
-  if (forgery === 'no-floor') await rewrite(root, isNote(notes.floor), disguise);
   if (forgery === 'crash') process.kill(process.pid, 'SIGKILL');
   if (forgery === 'other-past') await rewrite(root, ({ type }) => type === recordType.extent, (bytes) => bytes.fill(0, recordHeaderBytes));
+  return forgery !== 'none';
+}
+
+/** true: an intent before the last two segments, which recovery reads anyway, is still outstanding. */
+async function hideFloors(root: string): Promise<boolean> {
+  const before = new LogSegments(join(root, '.tidemark/log'), (await loadAddon()).crc32c).refresh().at(-2);
+  const outstanding = new Map<string, number>();
+  const isFloor = isNote(notes.floor);
+  const isRetired = isNote(notes.retired);
+  await rewrite(root, (record) => {
+    const { buffer, start, lsn, type } = record;
+    // Of a record's header: the file's generation and inode, and what a RETIRED note tells.
+    const file = `${buffer.readUInt32LE(start + 12)} ${buffer.readBigUInt64LE(start + 24)}`;
+    if (type === recordType.intent && lsn < (before?.base ?? 0)) outstanding.set(file, lsn);
+    if (isRetired(record) && buffer.readBigUInt64LE(start + 32) > (outstanding.get(file) ?? Infinity)) outstanding.delete(file);
+    return isFloor(record);
+  }, disguise);
+  return outstanding.size > 0;
 }
 
 /** Any store that is opened on this mount notes which one it is: a new one does, and what it noted goes into the store that is to be deceived. */

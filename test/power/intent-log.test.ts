@@ -25,6 +25,7 @@ const skip = isRoot ? await unlessInstalled('mkfs.ext4', 'losetup', 'gcc') : 'ne
 const fullCount = 12;
 const quickCount = Number(process.env['TIDEMARK_CUTS'] ?? 1000);
 const forgedCount = 20;
+const leastForged = 5;
 
 t.setTimeout(300_000 + quickCount * 500);
 
@@ -37,7 +38,11 @@ function allIsWell(t: Test, results: readonly QuickResult[]): void {
 async function isFound(t: Test, recording: Recording, forgery: Forgery, random: Random): Promise<void> {
   const count = forgery === 'other-past' ? forgedCount / 4 : forgedCount;
   const cuts = chooseCuts(recording, readEntries(recording.journal), count, random);
-  const results = await examineCutsQuickly(recording, cuts, { forgery });
+  const results = (await examineCutsQuickly(recording, cuts, { forgery })).filter(({ isForged }) => isForged);
+  if (forgery === 'no-floor' && results.length < leastForged) {
+    t.comment(`no intent was outstanding for so long that a floor was needed at more than ${results.length} cuts`);
+    return;
+  }
   const found = results.filter(({ complaints }) => /^(lane|@txn)\S* (differs at byte|is \d+ bytes long)/m.test(complaints.join('\n')));
   t.ok(found.length > 0, `${forgery}: found at ${found.length} of ${results.length} cuts`);
 }
@@ -65,9 +70,9 @@ void t.test('what small fdatasyncs promised outlives a power cut', { skip }, asy
 
 void t.test('what small fdatasyncs promised outlives a power cut when the log has rolled since', { skip }, async (t) => {
   t.comment(`TIDEMARK_SEED=${seed}`);
-  await withRolls(t, seed, async ({ recording, isInTime }, random) => {
+  await withRolls(t, seed, async (recording, random) => {
     allIsWell(t, await cutQuickly(recording, 40, random));
-    if (isInTime) await isFound(t, recording, 'no-floor', random);
-    else t.comment('too slow: no intent was outstanding for long enough to need the floor');
+    // On a slow machine all that was outstanding is retired before a whole segment has been written.
+    await isFound(t, recording, 'no-floor', random);
   });
 });

@@ -57,37 +57,27 @@ const segmentBytes = 64 * 2 ** 20;
 const retireEveryMs = 5000;
 const bulkBytes = 4 * 2 ** 20;
 
-export interface Rolls {
-  /** Its cuts lie behind the rolls. */
-  readonly recording: Recording;
-  /** false: the machine was so slow that everything was retired in between. */
-  readonly isInTime: boolean;
-}
-
 /**
  * Records commits, and beside them so many bytes overwritten that the log goes through a whole segment within the time that intents are outstanding: then
  * only the floor that a segment tells leads recovery back to them.
  */
-export async function withRolls(t: Listener, seed: number, body: (rolls: Rolls, random: Random) => Promise<void>): Promise<void> {
+export async function withRolls(t: Listener, seed: number, body: (recording: Recording, random: Random) => Promise<void>): Promise<void> {
   const random = new Random(seed);
   let isOver = false;
   let rolledAt = 0;
-  let isInTime = false;
   const beside = async (root: string, position: () => number): Promise<void> => {
     const start = performance.now();
     await overwrite(join(root, 'bulk'), segmentBytes * 3 / 4);
     // The retirer has just been there then: what is committed now stays outstanding.
     await sleep(retireEveryMs - ((performance.now() - start) % retireEveryMs) + 500);
-    const retired = performance.now();
     await overwrite(join(root, 'bulk'), segmentBytes * 5 / 4);
     rolledAt = position();
     await sleep(200);
-    isInTime = performance.now() - retired < retireEveryMs - 1000;
     isOver = true;
   };
   // What the kernel writes by itself needs no intent any more.
   const options = { seed: random.below(2 ** 32), lanes: 2, sessions: 1, writesBackIn: Infinity, beside };
-  await withRecording(t, { ...options, work: (lane, own) => commitOnly(lane, own, () => isOver) }, (recording) => body({ recording: { ...recording, start: rolledAt }, isInTime }, random));
+  await withRecording(t, { ...options, work: (lane, own) => commitOnly(lane, own, () => isOver) }, (recording) => body({ ...recording, start: rolledAt }, random));
 }
 
 /** Has so many bytes of history written, a transaction for each time that the file is overwritten. */

@@ -33,6 +33,8 @@ export interface QuicklyExamined {
   /** Synced bytes came out of the log into files. */
   readonly isReplayed: boolean;
   readonly snapshotsCompared: number;
+  /** The forgery was one of something that recovery needs. */
+  readonly isForged: boolean;
 }
 
 type Found = { -readonly [key in keyof QuicklyExamined]: QuicklyExamined[key] } & { complaints: string[] };
@@ -50,7 +52,7 @@ export interface QuickExamination {
 
 /** What goes wrong on the way is a complaint, too. */
 export async function examineQuickly(examination: QuickExamination): Promise<QuicklyExamined> {
-  const found: Found = { complaints: [], isReplayed: false, snapshotsCompared: 0 };
+  const found: Found = { complaints: [], isReplayed: false, snapshotsCompared: 0, isForged: false };
   try {
     execFileSync('mount', ['-o', 'loop', examination.image, examination.mountpoint], { stdio: 'pipe' });
     try {
@@ -67,7 +69,7 @@ export async function examineQuickly(examination: QuickExamination): Promise<Qui
 async function examineMounted({ mountpoint, witness, promises, forgery, depth }: QuickExamination, found: Found): Promise<void> {
   const root = join(mountpoint, 'protected');
   mkdirSync(root, { recursive: true });
-  await forge(forgery, mountpoint, root);
+  found.isForged = await forge(forgery, mountpoint, root);
   if (depth === 'past') await recoverAndLookBack(root, promises, witness, found);
   else await recover(root, found);
   for (const lane of witness.lanes) found.complaints.push(...(await checkLive(lane, reachAt(witness, lane, promises.position), join(root, lane.directory))));

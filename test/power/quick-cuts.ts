@@ -103,7 +103,7 @@ async function examineShare(job: string, lines: QuickLine[], first: number, step
     clearTimeout(timer);
     if (next >= lines.length) return;
     await clearAway(placesOf(job, first));
-    lines[next] = { writesLost: 0, isReplayed: false, snapshotsCompared: 0, complaints: [`the process of the addon ended with ${signal ?? `status ${status}`}: ${await said}`] };
+    lines[next] = { writesLost: 0, isReplayed: false, isForged: false, snapshotsCompared: 0, complaints: [`the process of the addon ended with ${signal ?? `status ${status}`}: ${await said}`] };
   }
 }
 
