@@ -1,16 +1,17 @@
 /**
  * `npm run bench`: measures Tidemark beside the bare directory and its peers, on one disk, in turn, and prints ratios.
  * The command line comes in; a table (or JSON) goes to standard output, progress to standard error, and, with
- * `--save`, the table into docs/BENCHMARKS.md and the samples into docs/benchmarks.json.
+ * `--save`, the table into docs/BENCHMARKS.md and the samples into docs/benchmarks.json; with `--flame`, one graph a row
+ * into a directory instead.
  *
  * Invariants:
  * 1. Nothing is left behind: mounts, processes and the scratch directory go also when the run is interrupted.
- * 2. Trial figures (`--quick`, another scale) are never saved as the published ones.
+ * 2. A row that was asked for and cannot be had makes the exit status 1.
  */
 import { chmod, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { execute, killAll } from './command.js';
+import { makeWatcher, noPerf } from './flame/watch.js';
 import { groups } from './groups/index.js';
 import { detachBelow } from './mounts.js';
 import { markdown, writeDocument } from './report.js';
@@ -19,36 +20,13 @@ import type { Results, TargetDescription } from './results.js';
 import { roundsOf } from './rounds.js';
 import { rows } from './rows.js';
 import { runAll } from './runner.js';
+import type { Watch } from './runner.js';
+import { UsageError, readSettings, usage } from './settings.js';
+import type { Settings } from './settings.js';
 import { sizesFor } from './sizes.js';
-import { allTargets, defaultTargets } from './targets/index.js';
 import type { Target } from './targets/target.js';
 
 const root = resolve(import.meta.dirname, '../..');
-const usage = `usage: npm run bench -- [options]
-  --rows a,b       rows or groups; default all but memory
-                   groups: ${groups.map(({ id }) => id).join(' ')}
-                   rows: ${rows.map(({ id }) => id).join(' ')}
-  --targets a,b    of ${allTargets.map(({ name }) => name).join(' ')}; default ${defaultTargets.join(',')}
-  --runs N         rounds, default 5
-  --scale X        sizes and counts times X, default 1
-  --quick          2 rounds, scale 0.1, for trying out
-  --json           print JSON instead of the table
-  --save           write docs/BENCHMARKS.md and docs/benchmarks.json; rows not measured now are kept
-                   when they are of the same machine
-The targets work in a directory of their own below $TMPDIR (default /var/tmp).`;
-
-class UsageError extends Error {
-  readonly code = 'EUSAGE';
-}
-
-interface Settings {
-  readonly rowIds: ReadonlySet<string>;
-  readonly targets: readonly Target[];
-  readonly runs: number;
-  readonly scale: number;
-  readonly json: boolean;
-  readonly save: boolean;
-}
 
 async function main(): Promise<void> {
   const settings = readSettings(process.argv.slice(2));
@@ -57,6 +35,7 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void cleanUp(scratch).finally(() => process.exit(130)));
   try {
     const targets = await usable(settings.targets, scratch);
+    if (settings.flame !== undefined) return await drawFlames(settings, targets, settings.flame, scratch);
     const results = await measure(settings, targets, scratch);
     console.log(settings.json ? JSON.stringify(results, null, 2) : markdown(results));
     if (settings.save) await save(results);
@@ -66,7 +45,23 @@ async function main(): Promise<void> {
   }
 }
 
-async function measure(settings: Settings, targets: readonly Target[], scratch: string): Promise<Results> {
+/** The times are not told: they are of a run under perf. */
+async function drawFlames(settings: Settings, targets: readonly Target[], directory: string, scratch: string): Promise<void> {
+  const reason = await noPerf(scratch);
+  if (reason !== undefined) {
+    console.error(`--flame: ${reason}`);
+    process.exitCode = 1;
+    return;
+  }
+  const { watch, drawn } = makeWatcher(directory, scratch);
+  const { failures } = await measure(settings, targets, scratch, watch);
+  for (const row of drawn) console.log(`${directory}/${row}.svg`);
+  const missing = [...settings.rowIds].filter((row) => !drawn.has(row));
+  if (missing.length > 0) console.error(`no graph of ${missing.join(', ')}`);
+  process.exitCode = missing.length > 0 || failures.length > 0 ? 1 : 0;
+}
+
+async function measure(settings: Settings, targets: readonly Target[], scratch: string, watch?: Watch): Promise<Results> {
   const startedAt = Date.now();
   const workload = `${scratch}/workload`;
   await execute('gcc', ['-O2', '-Wall', '-pthread', '-o', workload, `${root}/bench/workload.c`]);
@@ -78,7 +73,7 @@ async function measure(settings: Settings, targets: readonly Target[], scratch: 
   const { rowIds, runs } = settings;
   const chosen = groups.filter((group) => rows.some((row) => row.group === group.id && rowIds.has(row.id)));
   const progress = (line: string): void => console.error(`${((Date.now() - startedAt) / 1000).toFixed(0).padStart(5)} s  ${line}`);
-  await runAll({ groups: chosen, targets, rowIds, runs, sizes: sizesFor(settings.scale), scratch, workload, progress }, results);
+  await runAll({ groups: chosen, targets, rowIds, runs, sizes: sizesFor(settings.scale), scratch, workload, progress, ...(watch ? { watch } : {}) }, results);
   progress('done');
   return results;
 }
@@ -116,46 +111,6 @@ async function usable(targets: readonly Target[], scratch: string): Promise<Targ
   const reasons = await Promise.all(targets.map((target) => target.unavailable(scratch)));
   reasons.forEach((reason, index) => reason !== undefined && console.error(`left out: ${targets[index]!.name}: ${reason}`));
   return targets.filter((_, index) => reasons[index] === undefined);
-}
-
-function readSettings(words: readonly string[]): Settings {
-  const { values } = parseArgs({
-    args: [...words],
-    options: {
-      rows: { type: 'string' }, targets: { type: 'string' }, runs: { type: 'string' }, scale: { type: 'string' },
-      quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, save: { type: 'boolean', default: false },
-    },
-  });
-  const scale = Number(values.scale ?? (values.quick ? 0.1 : 1));
-  const runs = Number(values.runs ?? (values.quick ? 2 : 5));
-  if (!(scale > 0 && scale <= 10)) throw new UsageError(`--scale ${values.scale}: a number above 0, at most 10`);
-  if (!(Number.isInteger(runs) && runs >= 1 && runs <= 100)) throw new UsageError(`--runs ${values.runs}: a whole number from 1 to 100`);
-  if (values.save && (scale !== 1 || runs < 5)) throw new UsageError('--save needs full sizes and at least 5 rounds');
-  return {
-    rowIds: readRows(values.rows), targets: readTargets(values.targets), runs, scale, json: values.json, save: values.save,
-  };
-}
-
-function readRows(text: string | undefined): Set<string> {
-  if (text === undefined) {
-    const asked = new Set(groups.filter((group) => group.onlyWhenAsked).map(({ id }) => id));
-    return new Set(rows.filter(({ group }) => !asked.has(group)).map(({ id }) => id));
-  }
-  const chosen = text.split(',').flatMap((word) => {
-    const found = rows.filter(({ id, group }) => id === word || group === word);
-    if (found.length === 0) throw new UsageError(`--rows: there is no row or group "${word}"`);
-    // A row that is judged against another needs it measured too.
-    return found.flatMap(({ id, bar }) => (bar?.kind === 'row' ? [bar.row, id] : [id]));
-  });
-  return new Set(chosen);
-}
-
-function readTargets(text: string | undefined): Target[] {
-  return (text?.split(',') ?? defaultTargets).map((name) => {
-    const found = allTargets.find((target) => target.name === name);
-    if (!found) throw new UsageError(`--targets: there is no target "${name}"`);
-    return found;
-  });
 }
 
 main().catch((error: unknown) => {

@@ -18,6 +18,9 @@ import { rows } from './rows.js';
 import type { Sizes } from './sizes.js';
 import type { RunningTarget, Target } from './targets/target.js';
 
+/** Runs a row's measured part, and looks on. */
+export type Watch = <T>(row: string, target: RunningTarget, work: () => Promise<T>) => Promise<T>;
+
 export interface Plan {
   readonly groups: readonly Group[];
   readonly targets: readonly Target[];
@@ -29,6 +32,7 @@ export interface Plan {
   readonly workload: string;
   /** Told what is being done, in a few words. */
   readonly progress: (line: string) => void;
+  readonly watch?: Watch;
 }
 
 export async function runAll(plan: Plan, results: Results): Promise<void> {
@@ -129,6 +133,7 @@ function makeContext({ plan, bench, target, round, results }: Run, running: Runn
     const unit = rows.find(({ id }) => id === row)?.unit;
     plan.progress(`${row.padEnd(20)} round ${round}  ${target.name.padEnd(14)} ${unit === 'bytes' ? `${(value / 1e6).toFixed(0)} MB` : `${value.toFixed(6)} s`}`);
   };
+  const during: RunContext['during'] = (row, work) => (plan.watch && plan.rowIds.has(row) ? plan.watch(row, running, work) : work());
   return {
     ...bench,
     path: running.path,
@@ -136,9 +141,10 @@ function makeContext({ plan, bench, target, round, results }: Run, running: Runn
     round,
     wanted: (row) => plan.rowIds.has(row),
     record,
+    during,
     measure: async (row, ...words) => {
       await bench.sync();
-      const [seconds = NaN] = await bench.work(...words);
+      const [seconds = NaN] = await during(row, () => bench.work(...words));
       record(row, seconds);
     },
   };

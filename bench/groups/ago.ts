@@ -14,7 +14,7 @@ const readCount = 100;
 
 export const ago: Group = { id: 'ago', needsHistory: true, run };
 
-async function run({ path, sizes, target, work, sync, record }: RunContext): Promise<void> {
+async function run({ path, sizes, target, work, sync, record, during }: RunContext): Promise<void> {
   const history = target.history!;
   // More than are read: the oldest transactions are the file's creation, when it was empty still.
   const versionCount = Math.max(2 * readCount, Math.round(sizes.agoTransactionCount / 100));
@@ -29,7 +29,7 @@ async function run({ path, sizes, target, work, sync, record }: RunContext): Pro
   await check(`${history.pathAt(then)}/note`, versionCount - 1);
   await sync();
   const paths = Array.from({ length: readCount }, (_, index) => `${history.pathAt(then - 1n - BigInt(index))}/note`);
-  const seconds = (await work('first-read', versionBytes, ...paths)).sort((a, b) => a - b);
+  const seconds = (await during('ago', () => work('first-read', versionBytes, ...paths))).sort((a, b) => a - b);
   record('ago', seconds[Math.floor(readCount / 2)]!);
   record('ago-worst', seconds.at(-1)!);
 }

@@ -53,6 +53,8 @@ export interface RunContext extends Bench {
   wanted(row: string): boolean;
   /** A sample: seconds for the row's amount of work, or bytes. */
   record(row: string, value: number): void;
+  /** Does the row's measured part, under a profiler's eyes if there is one. */
+  during<T>(row: string, work: () => Promise<T>): Promise<T>;
   /** sync, run the workload, record its only number. */
   measure(row: string, ...words: readonly (string | number)[]): Promise<void>;
 }

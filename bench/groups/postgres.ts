@@ -48,14 +48,14 @@ async function prepare(bench: Bench): Promise<void> {
 }
 
 async function run(context: RunContext): Promise<void> {
-  const { path, scratch, sync, record, wanted } = context;
+  const { path, scratch, sync, record, during, wanted } = context;
   const data = `${path}/data`;
   await execute('cp', ['-a', `${scratch}/postgres/template`, data]);
   await withServer(context, data, async (socket) => {
     for (const [row, clientCount] of loads) {
       if (!wanted(row)) continue;
       await sync();
-      record(row, await secondsPerTransaction(context, socket, clientCount));
+      record(row, await during(row, () => secondsPerTransaction(context, socket, clientCount)));
     }
   });
 }

@@ -26,18 +26,19 @@ const statusShape = z.looseObject({
 /**
  * @param name how the target is called in `--targets` and in the table
  * @param options given to `tidemark mount` beside the directory
+ * @param launcher the words that run the program for the mount
  */
-export function tidemark(name: string, options: readonly string[]): Target {
+export function tidemark(name: string, options: readonly string[], launcher: readonly string[] = [process.execPath]): Target {
   return {
     name,
     describe: async () => `Tidemark ${(await execute(process.execPath, [program, '--version'])).trim()}, ${options.join(' ') || 'default options'}`,
     unavailable: () => Promise.resolve(existsSync(program) ? undefined : `${program} is not built (npm run build)`),
-    start: (directory) => start(directory, options),
+    start: (directory) => start(directory, options, launcher),
   };
 }
 
-async function start(directory: string, options: readonly string[]): Promise<RunningTarget> {
-  await command('mount', directory, ...options);
+async function start(directory: string, options: readonly string[], launcher: readonly string[]): Promise<RunningTarget> {
+  await execute(launcher[0]!, [...launcher.slice(1), program, 'mount', directory, ...options], { timeoutMs: 120_000 });
   try {
     const { pid, features, protocol } = await status(directory);
     return {
