@@ -135,7 +135,11 @@ int Log::writeBoth(const RecordBatch& first, const RecordBatch& second, uint64_t
 }
 
 int Log::takeBack(uint64_t offset, size_t length, int error) {
-  if (!isAhead()) return ftruncate(current_->fd, static_cast<off_t>(offset)) == 0 ? error : EIO;
+  if (!isAhead()) {
+    // Some of it may have reached the disk before it was cut off.
+    fileLength_ = offset + length;
+    return ftruncate(current_->fd, static_cast<off_t>(offset)) == 0 ? error : EIO;
+  }
   const std::vector<char> zeros(length);
   return writeAll(zeros.data(), length, offset) == 0 ? error : EIO;
 }
