@@ -36,10 +36,10 @@ void Session::handleOpendir(Request& request) {
   if (!directory->fd.valid()) return request.error(errno);
   directory->inode = volume_->inodes->hold(inode);
   fuse_open_out out{};
-  // Nobody else changes directories, so what the kernel has listed once stays listed. But where it has forgotten attributes of many files, one listing
-  // that brings them along is cheaper than a question for each.
+  // Nobody else changes directories, so what the kernel has listed once stays listed. But where it has forgotten attributes of many files, one more
+  // listing, which brings them along, is cheaper than a question for each.
   const bool brings = inode->staleChildren.exchange(0, std::memory_order_relaxed) >= kManyStale;
-  out.open_flags = brings ? FOPEN_KEEP_CACHE : FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE;
+  out.open_flags = brings ? FOPEN_CACHE_DIR : FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE;
   out.fh = directories_.add(std::move(directory));
   request.value(out);
 }
