@@ -171,7 +171,7 @@ export interface OperationLatency {
 export interface SessionState {
   /** "7.45" */
   readonly protocol: string;
-  /** Names of the kernel features in use: "writeback", "passthrough", "readdirplus", … */
+  /** Names of the kernel features in use: "writeback", "readdirplus", … */
   readonly features: readonly string[];
   readonly knownInodes: number;
   readonly openHandles: number;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <linux/fuse.h>
-#include <sys/ioctl.h>
 
 #include <cstdint>
 
@@ -10,11 +9,6 @@ namespace tidemark::abi {
 
 constexpr uint32_t kMinor = 45;
 
-// INIT flags that the system's header may not know (bits 32 and up travel in flags2).
-constexpr uint64_t kDirectIoAllowMmap = 1ull << 36;
-constexpr uint64_t kPassthrough = 1ull << 37;
-
-constexpr uint32_t kOpenPassthrough = 1u << 7;  // FOPEN_PASSTHROUGH
 constexpr uint32_t kStatxOpcode = 52;
 
 struct InitOut {
@@ -27,20 +21,6 @@ struct InitOut {
   uint16_t unused[11];
 };
 static_assert(sizeof(InitOut) == sizeof(fuse_init_out), "the reply to INIT keeps its length");
-
-struct OpenOut {
-  uint64_t fh;
-  uint32_t openFlags;
-  int32_t backingId;
-};
-static_assert(sizeof(OpenOut) == sizeof(fuse_open_out), "the reply to OPEN keeps its length");
-
-struct BackingMap {
-  int32_t fd;
-  uint32_t flags;
-  uint64_t padding;
-};
-static_assert(sizeof(BackingMap) == 16, "FUSE_DEV_IOC_BACKING_OPEN takes 16 bytes");
 
 struct StatxIn {
   uint32_t getattrFlags, reserved;
@@ -68,8 +48,5 @@ struct StatxOut {
   uint64_t spare2[14];
 };
 static_assert(sizeof(StatxOut) == 32 + 256, "struct fuse_statx is 256 bytes");
-
-inline unsigned long backingOpen() { return _IOW(FUSE_DEV_IOC_MAGIC, 1, BackingMap); }
-inline unsigned long backingClose() { return _IOW(FUSE_DEV_IOC_MAGIC, 2, uint32_t); }
 
 }  // namespace tidemark::abi

@@ -21,8 +21,6 @@ struct OpenFile {
   InodeRef inode;
   Actor actor;
   bool writable = false;
-  bool cached = false;
-  bool passthrough = false;
   std::atomic<bool> written{false};
 };
 

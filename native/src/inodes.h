@@ -61,12 +61,9 @@ struct FileState {
   // The session's timer will tell.
   bool blocksOwed = false;
 
-  // Open handles by mode (the kernel allows no mix of cached and passthrough on one inode).
+  // Open ones.
   uint32_t handles = 0;
   uint32_t writableHandles = 0;
-  uint32_t cachedHandles = 0;
-  uint32_t passthroughHandles = 0;
-  int32_t backingId = 0;
 };
 
 struct Inode {

@@ -86,7 +86,7 @@ void Session::handleCreate(Request& request) {
   UniqueFd fd;
   struct {
     fuse_entry_out entry;
-    abi::OpenOut open;
+    fuse_open_out open;
   } out{};
   if (const int error = makeNode(request.header(), name, wanted, &fd, &out.entry)) return request.error(error);
   Inode* inode = volume_->inodes->byNode(out.entry.nodeid);
@@ -155,7 +155,7 @@ void Session::handleTmpfile(Request& request) {
   if (const int error = volume_->backing.identify(fd.get(), &st, &id)) return request.error(error);
   struct {
     fuse_entry_out entry;
-    abi::OpenOut open;
+    fuse_open_out open;
   } out{};
   // It has no name to be reopened by, and a handle by id would not reach a file without links.
   const int keep = open(Backing::procPath(fd.get()).c_str(), O_PATH | O_CLOEXEC);
@@ -233,8 +233,10 @@ int Session::removeName(Inode* directory, const char* name, const Actor& actor, 
   const bool history = !volume_->isExcluded(directory, name);
   {
     ChangeLock lock(volume_->inodes.get(), directory, victim.get());
-    if (!history) keepForHandles(victim.get());
-    if (!history) return unlinkat(lease.fd(), name, isDirectory ? AT_REMOVEDIR : 0) == 0 ? 0 : errno;
+    if (!history) {
+      keepForHandles(victim.get());
+      return unlinkat(lease.fd(), name, isDirectory ? AT_REMOVEDIR : 0) == 0 ? 0 : errno;
+    }
     Change change(volume_, actor, &lock);
     // Read again under the lock: the other name of a pair of links may have gone meanwhile.
     if (fstatat(lease.fd(), name, &st, AT_SYMLINK_NOFOLLOW) != 0) return errno;

@@ -1,85 +1,23 @@
-// Open and release: how the kernel is to treat a handle (its cache, direct, or passed through).
-//
-// The kernel allows no mix of cached and passthrough handles on one inode. Large files opened only for reading are passed
-// through (the kernel then reads the backing file itself); a writer that comes while such a handle is open bypasses the
-// cache instead, so that both see the backing file's pages and every write is captured.
+// Open and release of files. Handles are never passed through to the backing file: the kernel refuses that beside a writeback cache,
+// and without one it refuses writers while a reader is passed through.
 #include <unistd.h>
 
 #include "session.h"
 
 namespace tidemark {
-namespace {
 
-// Registering a backing file costs two system calls; smaller files are read sooner than that pays.
-constexpr off_t kPassthroughBytes = 128 << 10;
-
-// How long an open waits for the releases of handles of the other kind that are already closed: they are on their way to
-// us. A writer waits longer, for direct I/O would stay with it; a reader finds a real writer more often than a release.
-constexpr int kWriterPolls = 20;
-constexpr int kReaderPolls = 4;
-constexpr useconds_t kReleasePollMicroseconds = 100;
-
-}  // namespace
-
-bool Session::passThrough(Inode* inode, OpenFile* file, int32_t* backingId) {
-  FileState& state = *inode->file;
-  struct stat st;
-  if (!passthrough_ || state.cachedHandles > 0) return false;
-  if (state.passthroughHandles == 0) {
-    if (fstat(file->fd.get(), &st) != 0 || st.st_size < kPassthroughBytes) return false;
-    abi::BackingMap map{file->fd.get(), 0, 0};
-    state.backingId = ioctl(device_.get(), abi::backingOpen(), &map);
-    if (state.backingId <= 0) {
-      // Refused for this file system is refused for every file on it.
-      passthrough_ = false;
-      return false;
-    }
-  }
-  state.passthroughHandles++;
-  file->passthrough = true;
-  *backingId = state.backingId;
-  return true;
-}
-
-void Session::awaitReleases(Inode* inode, const OpenFile& file) {
-  struct stat st;
-  if (!passthrough_ || (!file.writable && (fstat(file.fd.get(), &st) != 0 || st.st_size < kPassthroughBytes))) return;
-  const int polls = file.writable ? kWriterPolls : kReaderPolls;
-  for (int poll = 0; poll < polls; poll++) {
-    {
-      ChangeLock lock(volume_->inodes.get(), inode);
-      if (inode->file == nullptr) return;
-      if ((file.writable ? inode->file->passthroughHandles : inode->file->cachedHandles) == 0) return;
-    }
-    mayBlock();
-    usleep(kReleasePollMicroseconds);
-  }
-}
-
-uint32_t Session::chooseMode(Inode* inode, OpenFile* file, int32_t* backingId) {
-  awaitReleases(inode, *file);
+void Session::countHandle(Inode* inode, const OpenFile& file) {
   ChangeLock lock(volume_->inodes.get(), inode);
   if (inode->file == nullptr) inode->file = std::make_unique<FileState>();
-  FileState& state = *inode->file;
-  state.handles++;
-  if (file->writable) state.writableHandles++;
-  if (!file->writable && passThrough(inode, file, backingId)) return abi::kOpenPassthrough;
-  if (state.passthroughHandles > 0) return FOPEN_DIRECT_IO;
-  state.cachedHandles++;
-  file->cached = true;
-  return FOPEN_KEEP_CACHE;
+  inode->file->handles++;
+  if (file.writable) inode->file->writableHandles++;
 }
 
-void Session::closeMode(Inode* inode, const OpenFile& file) {
+void Session::uncountHandle(Inode* inode, const OpenFile& file) {
   ChangeLock lock(volume_->inodes.get(), inode);
   FileState& state = *inode->file;
   state.handles--;
   if (file.writable) state.writableHandles--;
-  if (file.cached) state.cachedHandles--;
-  if (file.passthrough && --state.passthroughHandles == 0) {
-    uint32_t id = static_cast<uint32_t>(state.backingId);
-    ioctl(device_.get(), abi::backingClose(), &id);
-  }
   // What was saved in the open transaction is forgotten with it; saving again is harmless.
   if (state.handles == 0 && state.pendingActs == 0) inode->file.reset();
 }
@@ -112,7 +50,7 @@ void Session::keepForHandles(Inode* inode) {
   if (fd >= 0) volume_->inodes->pin(inode, fd);
 }
 
-int Session::openFile(Inode* inode, uint32_t flags, const Actor& actor, UniqueFd fd, abi::OpenOut* out) {
+int Session::openFile(Inode* inode, uint32_t flags, const Actor& actor, UniqueFd fd, fuse_open_out* out) {
   auto file = std::make_shared<OpenFile>();
   file->isOpen = fd.valid();
   file->fd = std::move(fd);
@@ -121,7 +59,8 @@ int Session::openFile(Inode* inode, uint32_t flags, const Actor& actor, UniqueFd
   file->actor = actor;
   file->writable = (flags & O_ACCMODE) != O_RDONLY;
   if (file->writable) writers_++;
-  out->openFlags = chooseMode(inode, file.get(), &out->backingId);
+  countHandle(inode, *file);
+  out->open_flags = FOPEN_KEEP_CACHE;
   out->fh = files_.add(std::move(file));
   return 0;
 }
@@ -136,7 +75,7 @@ void Session::handleOpen(Request& request) {
   // kernel, which knows the size; alignment of O_DIRECT is the application's, not ours; truncation comes as SETATTR.
   const int flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | (static_cast<int>(in->flags) & O_NOATIME);
   // Most readers find all they want in the kernel's cache. What is captured can be opened later, too, wherever it will be then.
-  const bool opensLater = !writable && !passthrough_ && isCaptured(inode) && volume_->backing.opensById();
+  const bool opensLater = !writable && isCaptured(inode) && volume_->backing.opensById();
   UniqueFd fd;
   if (!opensLater) {
     const int opened = openBacking(inode, flags);
@@ -145,7 +84,7 @@ void Session::handleOpen(Request& request) {
   }
   Actor actor;
   if (writable) actor = actorOf(request.header());
-  abi::OpenOut out{};
+  fuse_open_out out{};
   if (const int error = openFile(inode, in->flags, actor, std::move(fd), &out)) return request.error(error);
   request.value(out);
 }
@@ -156,7 +95,7 @@ void Session::handleRelease(Request& request) {
   if (file == nullptr) return request.error(EBADF);
   if (options_.writeback) volume_->inodes->closed(file->inode.get());
   if (file->written) tellBlocks(file->inode.get(), file->fd.get());
-  closeMode(file->inode.get(), *file);
+  uncountHandle(file->inode.get(), *file);
   if (file->writable) writers_--;
   if (file->written) barrier(file->actor, Reason::kClose);
   request.error(0);

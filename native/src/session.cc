@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -61,8 +62,6 @@ constexpr Feature kFeatures[] = {
     {FUSE_SETXATTR_EXT, "setxattr-ext"},
     {FUSE_EXPORT_SUPPORT, "export"},
     {FUSE_INIT_EXT, "init-ext"},
-    {abi::kDirectIoAllowMmap, "direct-io-mmap"},
-    {abi::kPassthrough, "passthrough"},
 };
 
 }  // namespace
@@ -219,8 +218,9 @@ void Session::readLoop(int blocking) {
     int device = blocking;
     const ssize_t length = nextRequest(&reader, buffer.get(), &device);
     idleReaders_.fetch_sub(idle);
-    if (length == -EAGAIN && reader.owed > 0) {
-      actOwed(&reader);
+    // Nothing was read: there is no more queued, or whom a warm reader answered did not ask again.
+    if (length == -EAGAIN) {
+      if (reader.owed > 0) actOwed(&reader);
       continue;
     }
     if (volume_->requestCount.fetch_add(1, std::memory_order_relaxed) % Wakefulness::kReportEvery == 0) wakefulness_.report(monotonicNs());
@@ -230,7 +230,7 @@ void Session::readLoop(int blocking) {
       addExtraTurn(most);
     }
     if (length < 0) {
-      if (length == -EINTR || length == -EAGAIN || length == -ENOENT) continue;
+      if (length == -EINTR || length == -ENOENT) continue;
       break;
     }
     if (static_cast<size_t>(length) < sizeof(fuse_in_header)) continue;
@@ -319,11 +319,7 @@ void Session::handleInit(Request& request) {
   uint64_t wanted = 0;
   for (const Feature& feature : kFeatures) wanted |= feature.bit;
   if (!options_.writeback) wanted &= ~uint64_t{FUSE_WRITEBACK_CACHE};
-  // The kernel allows passthrough on no connection with a writeback cache; backing ids can be registered by root alone. The
-  // tree below may itself be stacked, hence the depth.
-  if (geteuid() != 0 || options_.writeback) wanted &= ~abi::kPassthrough;
   features_ = offered & wanted;
-  passthrough_ = (features_ & abi::kPassthrough) != 0;
   abi::InitOut out{};
   out.major = 7;
   out.minor = kernelMinor_;
@@ -336,7 +332,6 @@ void Session::handleInit(Request& request) {
   out.maxWrite = (features_ & FUSE_MAX_PAGES) != 0 ? kMaxWrite : 128 << 10;
   out.maxPages = kMaxWrite / 4096;
   out.timeGranularity = 1;
-  out.maxStackDepth = passthrough_ ? 2 : 0;
   request.value(out);
   std::lock_guard<std::mutex> guard(mutex_);
   initialized_ = true;

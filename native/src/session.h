@@ -10,7 +10,7 @@
 // requests queue up, on machines with processors to spare, or when the relief thread found nobody reading.
 //
 // Invariants:
-// 1. A handle that can write is never passed through.
+// 1. No handle is passed through to its backing file: what is written is seen.
 // 2. What a request changed is in the log before it acts (Change), and its answer is sent after it acted.
 // 3. A node number with the top bit set belongs to Snapshots and changes nothing: EROFS.
 #pragma once
@@ -180,11 +180,9 @@ class Session {
   // The inode is about to leave the tree for good, and handles may have yet to open it. Under its change lock.
   void keepForHandles(Inode* inode);
   // Without `fd` the handle is opened when it is first needed, to read.
-  int openFile(Inode* inode, uint32_t flags, const Actor& actor, UniqueFd fd, abi::OpenOut* out);
-  uint32_t chooseMode(Inode* inode, OpenFile* file, int32_t* backingId);
-  void awaitReleases(Inode* inode, const OpenFile& file);
-  bool passThrough(Inode* inode, OpenFile* file, int32_t* backingId);
-  void closeMode(Inode* inode, const OpenFile& file);
+  int openFile(Inode* inode, uint32_t flags, const Actor& actor, UniqueFd fd, fuse_open_out* out);
+  void countHandle(Inode* inode, const OpenFile& file);
+  void uncountHandle(Inode* inode, const OpenFile& file);
 
   // ops_data.cc
   void handleRead(Request& request);
@@ -290,7 +288,6 @@ class Session {
   UniqueFd device_;
   uint32_t kernelMinor_ = 0;
   uint64_t features_ = 0;
-  std::atomic<bool> passthrough_{false};
   std::atomic<uint32_t> writers_{0};
   // WRITE requests that a reader is at (parked ones are counted by their inode).
   std::atomic<uint32_t> writesInHand_{0};

@@ -31,6 +31,23 @@ static void kinds(void) {
   OK(close((int)OK(open("d/../a", O_RDONLY))));
 }
 
+/* A reader that keeps a file open is in nobody's way, large as the file may be, and sees what is written. */
+static void reader_first(void) {
+  enum { LENGTH = 2 << 20 };
+  char seen[4];
+  int made = (int)OK(open("a", O_WRONLY | O_CREAT, 0644));
+  OK(ftruncate(made, LENGTH));
+  OK(close(made));
+  int reader = (int)OK(open("a", O_RDONLY));
+  SAME(pread(reader, seen, 4, LENGTH - 4), 4);
+  int writer = (int)OK(open("a", O_WRONLY));
+  SAME(pwrite(writer, "text", 4, LENGTH - 4), 4);
+  SAME(pread(reader, seen, 4, LENGTH - 4), 4);
+  CHECK(memcmp(seen, "text", 4) == 0);
+  OK(close(writer));
+  OK(close(reader));
+}
+
 static void read_only_creation(void) {
   /* The handle of a creating open may write although the mode forbids it to everyone. */
   int file = (int)OK(open("a", O_RDWR | O_CREAT, 0));
@@ -169,6 +186,7 @@ static void executing(void) {
 const struct posix_case open_cases[] = {
     {"O_CREAT and O_EXCL", ANYONE, exclusive},
     {"open of directories, links and paths through files", ANYONE, kinds},
+    {"a file open for reading can be opened for writing", ANYONE, reader_first},
     {"a file created with mode 0 can be written through its first handle", ANYONE, read_only_creation},
     {"O_DIRECT reads and writes, coherent with cached handles", ANYONE, direct},
     {"O_DIRECT switched on by fcntl", ANYONE, direct_toggled},
