@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "failpoint.h"
+#include "file_io.h"
 
 namespace tidemark {
 namespace {
@@ -22,23 +23,13 @@ int largestClass(uint64_t offset, uint64_t end) {
 
 bool isZero(const char* bytes, size_t length) { return bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0; }
 
-ssize_t readFully(int fd, char* bytes, size_t length, uint64_t offset) {
-  size_t done = 0;
-  while (done < length) {
-    const ssize_t count = pread(fd, bytes + done, length - done, static_cast<off_t>(offset + done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return -errno;
-    if (count == 0) break;
-    done += static_cast<size_t>(count);
-  }
-  return static_cast<ssize_t>(done);
-}
-
 }  // namespace
 
 Txid Change::begin(Volume* volume, const Actor& actor, ChangeLock* lock, Kind kind) {
-  if (kind == Kind::kOther) lock->awaitQuiet();
-  if (kind == Kind::kOther) lock->needSync();
+  if (kind == Kind::kOther) {
+    lock->awaitQuiet();
+    lock->needSync();
+  }
   for (;;) {
     const Txid txid = volume->transactions->begin(actor);
     if (lock->isQuiet(txid)) return txid;
@@ -132,17 +123,16 @@ int Change::prepareFile(Inode* inode, int fd) {
   if (kind_ == Kind::kOther) {
     if (const int error = volume_->intents->retire(inode->id, fd)) return error;
   }
+  // No later snapshot shows a detached file: what was saved once since it left the tree stays enough.
+  const bool isSaved = file.txid == txid() || (inode->detached && file.txid > inode->detachedTxid);
   struct stat st;
-  if (!file.times.known()) {
+  if (!isSaved || !file.times.known()) {
     if (const int error = file.times.stat(fd, &st)) return error;
   }
-  if (file.txid == txid()) return 0;
-  if (inode->detached && file.txid > inode->detachedTxid) {
-    // No later snapshot shows the file: what was saved once since it left the tree stays enough.
+  if (isSaved) {
     file.txid = txid();
     return 0;
   }
-  if (const int error = file.times.stat(fd, &st)) return error;
   if (!file.blocksKnown) file.blocksTold = st.st_blocks;
   file.blocksKnown = true;
   if (const int error = saveAttributes(inode, &st)) return error;

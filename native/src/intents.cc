@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <map>
 
+#include "file_io.h"
 #include "volume.h"
 
 namespace tidemark {
@@ -22,18 +22,6 @@ std::string readSmallFile(int directory, const char* name) {
   char text[128];
   const ssize_t length = fd.valid() ? read(fd.get(), text, sizeof text) : 0;
   return std::string(text, length > 0 ? static_cast<size_t>(length) : 0);
-}
-
-int writeFully(int fd, const char* bytes, size_t length, uint64_t offset) {
-  while (length > 0) {
-    const ssize_t count = pwrite(fd, bytes, length, static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errno;
-    bytes += count;
-    length -= static_cast<size_t>(count);
-    offset += static_cast<uint64_t>(count);
-  }
-  return 0;
 }
 
 }  // namespace
@@ -52,7 +40,7 @@ int Intents::recover() {
     begin(intent.file);
     appended(intent.file, intent.position + 1);
   }
-  // In the page cache they have acted: nobody was answered before.
+  // In the page cache they have acted: no sync was answered before.
   if (!livedOn) {
     if (const int error = replay()) return error;
   }
@@ -107,7 +95,7 @@ Lsn Intents::outstanding(FileId file) const {
 int Intents::note(const Positions& retired) {
   if (retired.empty()) return 0;
   RecordBatch batch(volume_->transactions->ended().txid + 1);
-  for (const auto& [file, position] : retired) batch.retired(file, position, wallClockNs());
+  for (const auto& [file, position] : retired) batch.note(Note::kRetired, wallClockNs(), position, file);
   Lsn end;
   if (const int error = volume_->log.append(batch, &end)) return error;
   if (const int error = volume_->log.waitDurable(end)) return error;

@@ -60,7 +60,6 @@ class Intents {
   int syncFile(FileId file, Lsn* position);
   // Appends the notes, waits until they are on the disk, and forgets the intents.
   int note(const Positions& retired);
-  void lowerFloor();
   // The boot and the mount of the backing file system; empty where the kernel cannot tell.
   std::string instance() const;
 

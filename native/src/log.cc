@@ -12,6 +12,7 @@
 
 #include "crc32c.h"
 #include "failpoint.h"
+#include "file_io.h"
 #include "wakefulness.h"
 
 namespace tidemark {
@@ -27,20 +28,6 @@ Log::~Log() {
     parkedChanged_.notify_all();
   }
   if (completer_.joinable()) completer_.join();
-}
-
-int Log::writeAll(const char* bytes, size_t length, uint64_t offset) {
-  while (length > 0) {
-    const ssize_t written = pwrite(current_->fd, bytes, length, static_cast<off_t>(offset));
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      return errno;
-    }
-    bytes += written;
-    length -= static_cast<size_t>(written);
-    offset += static_cast<uint64_t>(written);
-  }
-  return 0;
 }
 
 int Log::createSegment() {
@@ -65,7 +52,7 @@ int Log::createSegment() {
   header.openTxid = lastTxid_;
   header.crc = crc32c(&header, sizeof header - 4);
   RecordBatch floor(lastTxid_);
-  if (const Lsn position = floor_.load(); position != 0) floor.position(Note::kFloor, position, wallClockNs());
+  if (const Lsn position = floor_.load(); position != 0) floor.note(Note::kFloor, wallClockNs(), position);
   std::vector<char> head(sizeof header + floor.size());
   memcpy(head.data(), &header, sizeof header);
   if (!floor.empty()) memcpy(head.data() + sizeof header, floor.data(), floor.size());
@@ -100,15 +87,15 @@ int Log::endSegment() {
   // The lengths that were asked for are had; once that is on the disk they need not be kept.
   const Lsn end = end_.load(std::memory_order_relaxed);
   RecordBatch proof(lastTxid_);
-  proof.position(Note::kDurable, end, wallClockNs());
-  if (const int error = writeAll(proof.data(), proof.size(), end - current_->base)) return error;
+  proof.note(Note::kDurable, wallClockNs(), end);
+  if (const int error = writeFully(current_->fd, proof.data(), proof.size(), end - current_->base)) return error;
   end_.store(end + proof.size(), std::memory_order_release);
   if (fdatasync(current_->fd) != 0) return errno;
   return trimZeros();
 }
 
 int Log::preface(const RecordBatch& batch, RecordBatch* notes) {
-  if (const Lsn synced = durable(); synced != toldDurable_) notes->position(Note::kDurable, synced, wallClockNs());
+  if (const Lsn synced = durable(); synced != toldDurable_) notes->note(Note::kDurable, wallClockNs(), synced);
   if (batch.isOfMetadata()) metadataTxid_ = std::max(metadataTxid_, batch.txid());
   if (!batch.isOfMetadata() && !(batch.hasEnd() && batch.txid() <= metadataTxid_)) return 0;
   // What tells that a name has changed must not be seen without it. A file is longer only once the journal has been committed, and with it every name
@@ -118,7 +105,7 @@ int Log::preface(const RecordBatch& batch, RecordBatch* notes) {
   const uint64_t longer = (fileLength_ / kBlock + 1) * kBlock;
   if (ftruncate(current_->fd, static_cast<off_t>(longer)) != 0) return errno;
   fileLength_ = longer;
-  notes->position(Note::kLength, longer, wallClockNs());
+  notes->note(Note::kLength, wallClockNs(), longer);
   return 0;
 }
 
@@ -129,9 +116,9 @@ int Log::writeBoth(const RecordBatch& first, const RecordBatch& second, uint64_t
   while (count < 0 && errno == EINTR);
   if (count < 0) return errno;
   const size_t done = static_cast<size_t>(count);
-  if (done >= first.size()) return writeAll(second.data() + (done - first.size()), second.size() - (done - first.size()), offset + done);
-  if (const int error = writeAll(first.data() + done, first.size() - done, offset + done)) return error;
-  return writeAll(second.data(), second.size(), offset + first.size());
+  if (done >= first.size()) return writeFully(current_->fd, second.data() + (done - first.size()), second.size() - (done - first.size()), offset + done);
+  if (const int error = writeFully(current_->fd, first.data() + done, first.size() - done, offset + done)) return error;
+  return writeFully(current_->fd, second.data(), second.size(), offset + first.size());
 }
 
 int Log::takeBack(uint64_t offset, size_t length, int error) {
@@ -141,7 +128,7 @@ int Log::takeBack(uint64_t offset, size_t length, int error) {
     return ftruncate(current_->fd, static_cast<off_t>(offset)) == 0 ? error : EIO;
   }
   const std::vector<char> zeros(length);
-  return writeAll(zeros.data(), length, offset) == 0 ? error : EIO;
+  return writeFully(current_->fd, zeros.data(), length, offset) == 0 ? error : EIO;
 }
 
 int Log::append(const RecordBatch& batch, Lsn* position) {
@@ -156,7 +143,7 @@ int Log::append(const RecordBatch& batch, Lsn* position) {
   const size_t size = notes.size() + batch.size();
   int error = 0;
   if (armedFailpoint("log-append")) {
-    error = writeAll(batch.data(), batch.size() / 2, offset);
+    error = writeFully(current_->fd, batch.data(), batch.size() / 2, offset);
     failpoint("log-append");
   }
   if (error == 0) error = writeBoth(notes, batch, offset);
@@ -185,7 +172,7 @@ int Log::appendCloned(const RecordBatch& extent, int source, uint64_t offset, Ls
   if (body != at + kHead) head.padding(body - kHead - at);
   std::vector<char> bytes(head.data(), head.data() + head.size());
   bytes.insert(bytes.end(), extent.data(), extent.data() + kHead);
-  int error = writeAll(bytes.data(), bytes.size(), at);
+  int error = writeFully(current_->fd, bytes.data(), bytes.size(), at);
   struct file_clone_range range = {source, offset, extent.size() - kHead, body};
   if (error == 0 && ioctl(current_->fd, FICLONERANGE, &range) != 0) {
     const bool cannot = errno == EOPNOTSUPP || errno == ENOTTY || errno == EXDEV || errno == EINVAL || errno == EPERM || errno == ENOSYS;
@@ -330,20 +317,9 @@ std::shared_ptr<Segment> Log::segmentAt(Lsn position) const {
 }
 
 ssize_t Log::read(Lsn position, void* bytes, size_t length) const {
-  char* p = static_cast<char*>(bytes);
   const std::shared_ptr<Segment> segment = segmentAt(position);
   if (segment == nullptr) return -ENOENT;
-  size_t done = 0;
-  while (done < length) {
-    const ssize_t count = pread(segment->fd, p + done, length - done, static_cast<off_t>(position - segment->base + done));
-    if (count < 0) {
-      if (errno == EINTR) continue;
-      return -errno;
-    }
-    if (count == 0) break;
-    done += static_cast<size_t>(count);
-  }
-  return static_cast<ssize_t>(done);
+  return readFully(segment->fd, static_cast<char*>(bytes), length, position - segment->base);
 }
 
 }  // namespace tidemark

@@ -139,7 +139,6 @@ class Log {
   static void noteName(const RecordHeader& header, const char* body, LogRecovery* found);
   int createSegment();
   int rollIfFull();
-  int writeAll(const char* bytes, size_t length, uint64_t offset);
   int syncOnce();
   // A log that many small syncs follow writes over zeros: the file then does not grow with each, which its file system's journal would have to
   // tell. Of the thread that syncs, with appendMutex_.

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "crc32c.h"
+#include "file_io.h"
 #include "log.h"
 
 namespace tidemark {
@@ -215,8 +216,7 @@ int Log::recoverTail(LogRecovery* found) {
   end_ = current_->base + good;
   if (!keepsLength || found->tornBytes == 0) return 0;
   const std::vector<char> zeros(found->tornBytes);
-  return writeAll(zeros.data(), zeros.size(), good);
-  return 0;
+  return writeFully(current_->fd, zeros.data(), zeros.size(), good);
 }
 
 int Log::open(int directoryFd, const uint8_t (&volumeId)[16], LogRecovery* found) {

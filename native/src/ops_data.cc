@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "failpoint.h"
+#include "file_io.h"
 #include "session.h"
 
 namespace tidemark {
@@ -27,16 +28,11 @@ void Session::handleRead(Request& request) {
   // What the page cache has is had without sleeping; for the rest somebody else answers the kernel meanwhile.
   const struct iovec whole = {bytes.get(), in->size};
   const ssize_t cached = preadv2(fd, &whole, 1, static_cast<off_t>(in->offset), RWF_NOWAIT);
-  size_t done = cached > 0 ? static_cast<size_t>(cached) : 0;
+  const size_t had = cached > 0 ? static_cast<size_t>(cached) : 0;
   if (cached < 0) mayBlock();
-  while (done < in->size) {
-    const ssize_t count = pread(fd, bytes.get() + done, in->size - done, static_cast<off_t>(in->offset + done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return request.error(errno);
-    if (count == 0) break;
-    done += static_cast<size_t>(count);
-  }
-  request.data(bytes.get(), done);
+  const ssize_t rest = readFully(fd, bytes.get() + had, in->size - had, in->offset + had);
+  if (rest < 0) return request.error(static_cast<int>(-rest));
+  request.data(bytes.get(), had + static_cast<size_t>(rest));
 }
 
 int Session::syncBoth(int fd, bool dataOnly, Lsn target) {

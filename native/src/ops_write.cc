@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "failpoint.h"
+#include "file_io.h"
 #include "session.h"
 
 namespace tidemark {
@@ -16,18 +17,6 @@ constexpr uint64_t kSmallSync = 64 << 10;
 // Writes from this on are a stream on its way to the disk: the disk begins as soon as so much of it is there.
 constexpr uint32_t kStreamWrite = 512 << 10;
 constexpr uint64_t kStreamStep = 8 << 20;
-
-int writeFully(int fd, const char* bytes, size_t length, uint64_t offset) {
-  while (length > 0) {
-    const ssize_t count = pwrite(fd, bytes, length, static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errno;
-    bytes += count;
-    length -= static_cast<size_t>(count);
-    offset += static_cast<uint64_t>(count);
-  }
-  return 0;
-}
 
 }  // namespace
 
@@ -225,12 +214,13 @@ void Session::runWrite(Request& request) {
   Inode* inode = file->inode.get();
   int error = 0;
   bool parks = false;
-  bool isIntent = false;
+  bool isGiven = false;
   if (in.size > kSmallWrite) mayBlock();
   if (isCaptured(inode)) {
     file->written = true;
     ChangeLock lock(volume_->inodes.get(), inode);
     Change change(volume_, file->actor, &lock, Change::Kind::kWrite);
+    bool isIntent = false;
     error = capture(&change, file.get(), in, bytes, &isIntent);
     const FileState& state = *inode->file;
     const bool overwrites = state.saved.touches(in.offset / kBlock, (in.offset + in.size + kBlock - 1) / kBlock);
@@ -238,8 +228,8 @@ void Session::runWrite(Request& request) {
     // Behind a parked write this one has to queue, durable or not.
     parks = error == 0 && (state.pendingActs > 0 || mustWait || isIntent);
     // What the kernel has in its cache nobody reads here, and the sync that is about to come need not wait for two answers.
-    isIntent = isIntent && options_.writeback && (in.write_flags & FUSE_WRITE_CACHE) != 0;
-    if (parks) park(request, isIntent ? ParkedWrite::Answer::kGiven : ParkedWrite::Answer::kActed, file, in, bytes, change.handOver());
+    isGiven = isIntent && options_.writeback && (in.write_flags & FUSE_WRITE_CACHE) != 0;
+    if (parks) park(request, isGiven ? ParkedWrite::Answer::kGiven : ParkedWrite::Answer::kActed, file, in, bytes, change.handOver());
     else if (error == 0) error = actNow(*file, in, bytes);
     if (!options_.writeback) inode->file->times.forget();
   } else {
@@ -250,7 +240,7 @@ void Session::runWrite(Request& request) {
     answerWrite(*file, in.size, request.to(), error);
     return beginToSync(*file, in);
   }
-  if (isIntent) {
+  if (isGiven) {
     answerWrite(*file, in.size, request.to(), 0);
     actSoon();
     return;

@@ -60,18 +60,6 @@ void RecordBatch::intent(FileId file, uint64_t offset, const char* bytes, size_t
   seal(start);
 }
 
-void RecordBatch::retired(FileId file, Lsn position, int64_t timeNs) {
-  const size_t start = begin(RecordType::kNote, file, static_cast<uint16_t>(Note::kRetired), 0, position, 0);
-  put(&timeNs, sizeof timeNs);
-  seal(start);
-}
-
-void RecordBatch::position(Note kind, Lsn position, int64_t timeNs) {
-  const size_t start = begin(RecordType::kNote, FileId{}, static_cast<uint16_t>(kind), 0, position, 0);
-  put(&timeNs, sizeof timeNs);
-  seal(start);
-}
-
 void RecordBatch::hole(FileId file, int sizeClass, uint64_t offset, uint64_t size) {
   seal(begin(RecordType::kHole, file, static_cast<uint16_t>(sizeClass), 0, offset, size));
 }
@@ -124,8 +112,8 @@ void RecordBatch::end(const Actor& actor, Reason reason, uint8_t flags, int64_t 
   hasEnd_ = true;
 }
 
-void RecordBatch::note(Note kind, int64_t timeNs) {
-  const size_t start = begin(RecordType::kNote, FileId{}, static_cast<uint16_t>(kind), 0, 0, 0);
+void RecordBatch::note(Note kind, int64_t timeNs, uint64_t position, FileId file) {
+  const size_t start = begin(RecordType::kNote, file, static_cast<uint16_t>(kind), 0, position, 0);
   put(&timeNs, sizeof timeNs);
   seal(start);
 }

@@ -115,11 +115,6 @@ class RecordBatch {
 
   // New bytes, beside what they destroy.
   void intent(FileId file, uint64_t offset, const char* bytes, size_t length);
-  // The file's intents below `position` are no longer needed.
-  void retired(FileId file, Lsn position, int64_t timeNs);
-  // A note about a log position: kFloor: intents from there on may be needed; kDurable: what stands below was synced before this was appended; kLength: a
-  // length in bytes that the segment's file has to have for what follows to count.
-  void position(Note kind, Lsn position, int64_t timeNs);
   void hole(FileId file, int sizeClass, uint64_t offset, uint64_t size);
   void attributes(FileId file, const PackedAttributes& before);
   void name(FileId directory, std::string_view name, NameOperation operation, NameTarget before, NameTarget after);
@@ -127,7 +122,9 @@ class RecordBatch {
   void xattr(FileId file, std::string_view name, const std::string* value);
   void place(FileId file, uint32_t type, FileId parent, std::string_view name);
   void end(const Actor& actor, Reason reason, uint8_t flags, int64_t timeNs);
-  void note(Note kind, int64_t timeNs);
+  // `position`: kRetired: the file's intents below are no longer needed; kFloor: intents from there on may be; kDurable: what stands below was synced
+  // before this was appended; kLength: a length in bytes that the segment's file has to have for what follows to count.
+  void note(Note kind, int64_t timeNs, uint64_t position = 0, FileId file = {});
   // A note of `length` bytes in all (a multiple of 8, at least kLeastPadding) that says nothing.
   void padding(size_t length);
   // Takes over the records of another batch of the same transaction.
