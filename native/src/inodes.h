@@ -46,7 +46,7 @@ struct FileState {
   int actError = 0;
 
   // The intent log (intents.h). Only where nothing happened since the last sync of the file itself but writes whose bytes are in the log, a sync may be
-  // answered from there; `needsFullSync`: an fsync(2), which takes times, mode and all else along, may not.
+  // answered from there; `needsFullSync`: an fsync(2), which takes mode, times (unless the log tells them) and all else along, may not.
   bool needsSync = true;
   bool needsFullSync = true;
   uint64_t bytesSinceSync = 0;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,18 +54,26 @@ int Intents::recover() {
   return fd.valid() ? writeFully(fd.get(), now.data(), now.size(), 0) : errno;
 }
 
+int Intents::replayOne(const LoggedIntent& intent, int fd) const {
+  std::string body(intent.size, '\0');
+  const ssize_t count = volume_->log.read(intent.position + sizeof(RecordHeader), body.data(), body.size());
+  if (count != static_cast<ssize_t>(body.size())) return count < 0 ? static_cast<int>(-count) : EIO;
+  if (intent.kind == IntentKind::kBytes) return writeFully(fd, body.data(), body.size(), intent.offset);
+  MtimeBody mtime;
+  if (intent.kind != IntentKind::kMtime || body.size() != sizeof mtime) return EILSEQ;
+  memcpy(&mtime, body.data(), sizeof mtime);
+  const struct timespec times[2] = {{0, UTIME_OMIT}, {mtime.seconds, static_cast<long>(mtime.nanoseconds)}};
+  return futimens(fd, times) == 0 ? 0 : errno;
+}
+
 int Intents::replay() {
-  std::string bytes;
   for (const LoggedIntent& intent : volume_->recovery.intents) {
     const int opened = volume_->backing.openById(intent.file, O_RDWR);
     // Gone for good since, so nobody can miss it.
     if (opened == -ENOENT) continue;
     if (opened < 0) return -opened;
     const UniqueFd fd(opened);
-    bytes.resize(intent.size);
-    const ssize_t count = volume_->log.read(intent.position + sizeof(RecordHeader), bytes.data(), bytes.size());
-    if (count != static_cast<ssize_t>(bytes.size())) return count < 0 ? static_cast<int>(-count) : EIO;
-    if (const int error = writeFully(fd.get(), bytes.data(), bytes.size(), intent.offset)) return error;
+    if (const int error = replayOne(intent, fd.get())) return error;
     if (std::find(replayed_.begin(), replayed_.end(), intent.file) == replayed_.end()) replayed_.push_back(intent.file);
   }
   return 0;
@@ -117,7 +126,7 @@ int Intents::retired(FileId file, Lsn position) { return note({{file, position}}
 int Intents::retire(FileId file, int fd) {
   const Lsn position = outstanding(file);
   if (position == 0) return 0;
-  if (fdatasync(fd) != 0) return errno;
+  if (fsync(fd) != 0) return errno;
   return retired(file, position);
 }
 
@@ -131,7 +140,7 @@ int Intents::syncFile(FileId file, Lsn* position) {
   const UniqueFd fd(volume_->backing.openById(file, O_RDONLY));
   if (fd.get() == -ENOENT) return 0;
   if (fd.get() < 0) return -fd.get();
-  if (fdatasync(fd.get()) == 0) return 0;
+  if (fsync(fd.get()) == 0) return 0;
   const int error = errno;
   // The next sync of the file has to hear of it.
   ChangeLock lock(volume_->inodes.get(), inode.get());

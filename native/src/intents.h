@@ -1,12 +1,12 @@
-// The intent log: small syncs are answered from the log alone. The bytes of a write stand in it beside what they destroy (INTENT records), so one
-// flush makes both durable; the file itself follows later. Until then its intents are outstanding: after a power cut they are written again.
+// The intent log: small syncs are answered from the log alone. The bytes of a write stand in it beside what they destroy (INTENT records; the mtime that
+// follows from it, too), so one flush makes both durable; the file itself follows later. Until then its intents are outstanding: after a power cut they are written again.
 //
 // Who writes says begin() before and appended() after the record is in the log, under the inode's change lock. Whoever is about to change a file in
 // another way than by writing bytes (its size, its holes) retires it first: intents written again later must not bring back what he took away.
 //
 // Invariants:
 // 1. An intent is outstanding from before it is in the log until a RETIRED note that covers it is on the disk.
-// 2. A file is retired up to a position only when what stood below has acted and the file was synced since.
+// 2. A file is retired up to a position only when what stood below has acted and the file was synced since, its times included (fsync).
 // 3. The log's floor is at or below every outstanding intent.
 #pragma once
 
@@ -18,6 +18,7 @@
 
 namespace tidemark {
 
+struct LoggedIntent;
 class Volume;
 
 class Intents {
@@ -37,7 +38,7 @@ class Intents {
   // The position behind the file's newest intent; 0: none is outstanding.
   Lsn outstanding(FileId file) const;
 
-  // The file's intents up to `position` have acted and been synced since: they are done with when this returns. 0 or an errno.
+  // The file's intents up to `position` have acted and been synced since (fsync): they are done with when this returns. 0 or an errno.
   int retired(FileId file, Lsn position);
   // Syncs `fd`, a descriptor of the file, and retires its intents, all of which have acted. 0 or an errno.
   int retire(FileId file, int fd);
@@ -57,6 +58,7 @@ class Intents {
   using Positions = std::vector<std::pair<FileId, Lsn>>;
 
   int replay();
+  int replayOne(const LoggedIntent& intent, int fd) const;
   int syncFile(FileId file, Lsn* position);
   // Appends the notes, waits until they are on the disk, and forgets the intents.
   int note(const Positions& retired);

@@ -41,10 +41,11 @@ struct UnfinishedName {
   NameTarget before, after;
 };
 
-// New bytes of a file that may not have reached it.
+// New bytes, or a new mtime, of a file that may not have reached it.
 struct LoggedIntent {
   Lsn position;
   FileId file;
+  IntentKind kind;
   uint64_t offset;
   uint64_t size;
 };

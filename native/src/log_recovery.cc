@@ -123,7 +123,7 @@ void Log::noteIntent(const RecordHeader& header, Lsn position, LogRecovery* foun
   auto& intents = found->intents;
   const FileId file{header.inode, header.generation};
   if (static_cast<RecordType>(header.type) == RecordType::kIntent) {
-    if (header.length == sizeof header + header.size) intents.push_back({position, file, header.offset, header.size});
+    if (header.length == sizeof header + header.size) intents.push_back({position, file, static_cast<IntentKind>(header.aux), header.offset, header.size});
     return;
   }
   intents.erase(std::remove_if(intents.begin(), intents.end(), [&](const LoggedIntent& intent) { return intent.file == file && intent.position < header.offset; }),

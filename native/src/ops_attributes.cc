@@ -209,6 +209,16 @@ int Session::changeAttributes(int fd, int sizeFd, const fuse_setattr_in& in) {
   return 0;
 }
 
+int Session::commitMtime(Change* change, Inode* inode, const struct timespec& mtime) {
+  FileState* state = inode->file.get();
+  if (state == nullptr || state->needsSync || state->needsFullSync || !expectsSync(*state)) {
+    if (state != nullptr) state->needsFullSync = true;
+    return change->commit();
+  }
+  change->batch().intent(inode->id, mtime);
+  return commitIntent(change, inode);
+}
+
 int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& actor) {
   const auto file = (in.valid & FATTR_FH) != 0 ? files_.get(in.fh) : nullptr;
   FdLease lease = volume_->inodes->lease(inode);
@@ -230,7 +240,6 @@ int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& 
   }
   if (isCaptured(inode)) {
     Change change(volume_, actor, &lock, isTimes ? Change::Kind::kTimes : Change::Kind::kOther);
-    if (isTimes && inode->file != nullptr) inode->file->needsFullSync = true;
     if ((in.valid & FATTR_SIZE) != 0) {
       if (const int error = changeSize(inode, sizeFd, in.size, &change)) return error;
     } else {
@@ -239,7 +248,7 @@ int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& 
       if ((in.valid & FATTR_MODE) != 0 && !inode->noXattrs && getxattr(lease.path().c_str(), kAccessAcl, nullptr, 0) > 0) {
         if (const int error = change.saveXattr(inode, lease.path(), kAccessAcl)) return error;
       }
-      if (const int error = change.commit()) return error;
+      if (const int error = isTimes ? commitMtime(&change, inode, mtimeOf(in)) : change.commit()) return error;
       // Who may read a file is not left to luck: unless the file itself could vanish with the power, its old permissions are on the disk first.
       const bool permissions = (in.valid & (FATTR_MODE | FATTR_UID | FATTR_GID)) != 0;
       if (permissions && volume_->strict && inode->bornAt <= volume_->log.durable()) {

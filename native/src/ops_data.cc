@@ -62,7 +62,7 @@ int Session::syncFile(const OpenFile& file, bool dataOnly) {
       if (state->actError != 0) return state->actError;
     }
   }
-  int error = syncBoth(file.fd.get(), dataOnly, target);
+  int error = syncBoth(file.fd.get(), dataOnly && intents == 0, target);
   // Older bytes that stand in the log must not be written again over what is synced now.
   if (error == 0 && intents != 0) error = volume_->intents->retired(inode->id, intents);
   if (error == 0) return 0;

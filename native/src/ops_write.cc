@@ -149,25 +149,35 @@ void Session::park(Request& request, ParkedWrite::Answer answer, std::shared_ptr
 bool Session::intends(FileState* state, const fuse_write_in& in) const {
   state->bytesSinceSync += in.size;
   const bool drops = (in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0;
-  if (!drops && volume_->intents->enabled() && state->smallSyncs >= kSmallSyncs && state->bytesSinceSync <= kSmallSync) return !state->needsSync;
+  if (!drops && expectsSync(*state) && state->bytesSinceSync <= kSmallSync) return !state->needsSync;
   state->needsSync = true;
   return false;
 }
+
+bool Session::expectsSync(const FileState& state) const { return volume_->intents->enabled() && state.smallSyncs >= kSmallSyncs; }
 
 int Session::capture(Change* change, OpenFile* file, const fuse_write_in& in, const char* bytes, bool* isIntent) {
   Inode* inode = file->inode.get();
   if (const int error = change->prepareFile(inode, file->fd.get())) return error;
   FileState& state = *inode->file;
   const bool withIntent = intends(&state, in);
-  int error = change->saveRange(inode, file->fd.get(), in.offset, in.offset + in.size, bytes);
-  if (!withIntent) return error != 0 ? error : change->commit();
-  volume_->intents->begin(inode->id);
-  if (error == 0) change->batch().intent(inode->id, in.offset, bytes, in.size);
-  if (error == 0) error = change->commit();
-  if (error == 0) state.intentLsn = change->position();
-  else state.needsSync = true;
-  volume_->intents->appended(inode->id, error == 0 ? change->position() : 0);
+  if (const int error = change->saveRange(inode, file->fd.get(), in.offset, in.offset + in.size, bytes)) {
+    state.needsSync = true;
+    return error;
+  }
+  if (!withIntent) return change->commit();
+  change->batch().intent(inode->id, in.offset, bytes, in.size);
+  const int error = commitIntent(change, inode);
   *isIntent = error == 0;
+  return error;
+}
+
+int Session::commitIntent(Change* change, Inode* inode) {
+  volume_->intents->begin(inode->id);
+  const int error = change->commit();
+  if (error == 0) inode->file->intentLsn = change->position();
+  else inode->file->needsSync = true;
+  volume_->intents->appended(inode->id, error == 0 ? change->position() : 0);
   return error;
 }
 
@@ -179,9 +189,10 @@ bool Session::syncFromLog(Request& request, const std::shared_ptr<OpenFile>& fil
     FileState* state = inode->file.get();
     if (state == nullptr) return false;
     const bool isSmall = state->bytesSinceSync <= kSmallSync;
-    // The log tells new bytes, and no times.
-    const bool isFull = !dataOnly && state->needsFullSync;
-    state->smallSyncs = isSmall && !isFull ? state->smallSyncs + 1 : 0;
+    // Without the writeback cache nobody tells us what the times are.
+    const bool hasTimes = dataOnly || options_.writeback;
+    const bool isFull = !dataOnly && (state->needsFullSync || !hasTimes);
+    state->smallSyncs = isSmall && hasTimes ? state->smallSyncs + 1 : 0;
     state->bytesSinceSync = 0;
     if (!isCaptured(inode) || state->needsSync || isFull) return false;
     sync.answer = ParkedWrite::Answer::kSync;

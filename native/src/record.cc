@@ -55,8 +55,15 @@ void RecordBatch::finishExtent(size_t length) {
 void RecordBatch::dropExtent() { bytes_.resize(extentStart_); }
 
 void RecordBatch::intent(FileId file, uint64_t offset, const char* bytes, size_t length) {
-  const size_t start = begin(RecordType::kIntent, file, 0, 0, offset, length);
+  const size_t start = begin(RecordType::kIntent, file, static_cast<uint16_t>(IntentKind::kBytes), 0, offset, length);
   put(bytes, length);
+  seal(start);
+}
+
+void RecordBatch::intent(FileId file, const struct timespec& mtime) {
+  const MtimeBody body{mtime.tv_sec, static_cast<uint32_t>(mtime.tv_nsec), 0};
+  const size_t start = begin(RecordType::kIntent, file, static_cast<uint16_t>(IntentKind::kMtime), 0, 0, sizeof body);
+  put(&body, sizeof body);
   seal(start);
 }
 

@@ -5,6 +5,8 @@
 // 2. Nothing here reads or writes files.
 #pragma once
 
+#include <time.h>
+
 #include <string_view>
 #include <vector>
 
@@ -19,6 +21,9 @@ enum class RecordType : uint8_t {
 enum class NameOperation : uint8_t {
   kCreate = 1, kUnlink = 2, kLink = 3, kRenameAway = 4, kRenameTo = 5, kExchange = 6, kMkdir = 7, kRmdir = 8, kSymlink = 9, kMknod = 10, kExternal = 11,
 };
+
+// aux of INTENT records.
+enum class IntentKind : uint16_t { kBytes = 0, kMtime = 1 };
 
 enum class Note : uint16_t { kMounted = 1, kCleanUnmount = 2, kRecovered = 3, kGap = 4, kPadding = 5, kRetired = 6, kFloor = 7, kDurable = 8, kLength = 9 };
 
@@ -64,6 +69,12 @@ struct PlaceBody {
   uint32_t type;
 };
 static_assert(sizeof(PlaceBody) == 16, "FORMAT: a place is 16 bytes and the name");
+
+struct MtimeBody {
+  int64_t seconds;
+  uint32_t nanoseconds, zero;
+};
+static_assert(sizeof(MtimeBody) == 16, "FORMAT: the intent of an mtime is 16 bytes");
 
 struct EndBody {
   int64_t timeNs;
@@ -115,6 +126,8 @@ class RecordBatch {
 
   // New bytes, beside what they destroy.
   void intent(FileId file, uint64_t offset, const char* bytes, size_t length);
+  // A new mtime.
+  void intent(FileId file, const struct timespec& mtime);
   void hole(FileId file, int sizeClass, uint64_t offset, uint64_t size);
   void attributes(FileId file, const PackedAttributes& before);
   void name(FileId directory, std::string_view name, NameOperation operation, NameTarget before, NameTarget after);

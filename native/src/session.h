@@ -121,6 +121,8 @@ class Session {
   void answerAttributes(const Request& request, Inode* inode, const struct stat& st);
   void handleStatx(Request& request);
   void handleSetattr(Request& request);
+  // Commits a change of times; where an fsync(2) is expected that the log could answer, the log tells the new mtime, too. Under the change lock.
+  int commitMtime(Change* change, Inode* inode, const struct timespec& mtime);
   int applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& actor);
   // As fstat, sparing the file its times where they are known (FileTimes). Under the change lock.
   static int attributesNow(Inode* inode, int fd, struct stat* st);
@@ -201,6 +203,10 @@ class Session {
   void runWrite(Request& request);
   // Whether a write goes into the log as an intent; counts it. Under the change lock.
   bool intends(FileState* state, const fuse_write_in& in) const;
+  // What little is changed now will be synced soon, and the log may tell it.
+  bool expectsSync(const FileState& state) const;
+  // Commits a batch that holds an intent of the file. Under the change lock.
+  int commitIntent(Change* change, Inode* inode);
   // Puts into the log what a write destroys, and perhaps the write itself. Under the change lock.
   int capture(Change* change, OpenFile* file, const fuse_write_in& in, const char* bytes, bool* isIntent);
   // true: the log is enough for this sync, and answers it.

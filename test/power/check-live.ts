@@ -5,7 +5,7 @@
  * returns 0, the names in it are on the disk." So, of the operations whose call had returned before the cut:
  * 1. A name leads to what it led to at the last fsync of its directory, or at any operation after it that had begun.
  * 2. A file's bytes are those of its last sync, or of any write after it that had begun: each of those, and each part of one, may be there or not. Its
- *    mode is that of its last fsync (fdatasync does not take it along), or any after it.
+ *    mode is that of its last fsync (fdatasync does not take it along), or any after it; so is its mtime, if nothing changed the file since.
  * 3. A file with a promised name, and with some name ever since, is under one of its names.
  * 4. There is nothing else.
  */
@@ -43,11 +43,21 @@ function nameFault(lane: LaneWitness, reach: Reach, path: string, found: Found |
   return nodes.length === 0 ? 'is there again' : nodes.map(({ id }, index) => `${faults[index]} (as file ${id})`).join(', and ');
 }
 
-function fileFault(node: Node, { done, begun }: Reach, found: Found): string | undefined {
+function fileFault(node: Node, reach: Reach, found: Found): string | undefined {
+  const { done, begun } = reach;
   const states = statesBetween(node.versions, lastSync(node.syncs, done) ?? 0, begun);
   const modes = statesBetween(node.versions, lastSync(node.syncs.filter(({ isFull }) => isFull), done) ?? 0, begun);
+  const mtimeNs = promisedMtime(node, reach);
+  if (mtimeNs !== undefined && mtimeNs !== found.attributes.mtimeNs) return `has mtime ${found.attributes.mtimeNs} instead of ${mtimeNs}`;
   if (!modes.some(({ mode }) => mode === (found.attributes.mode & 0o7777))) return `has mode ${(found.attributes.mode & 0o7777).toString(8)}`;
   return contentFault(found.bytes, { versions: states.map(({ bytes }) => bytes), mayBeLonger: false });
+}
+
+/** What fsync promised of a file's mtime; undefined when the file may have changed since. */
+function promisedMtime({ syncs, versions }: Node, { done, begun }: Reach): bigint | undefined {
+  const last = syncs.findLast(({ op, isFull }) => isFull && op <= done);
+  if (last === undefined || versions.some(({ op }) => op > last.op && op <= begun)) return undefined;
+  return last.mtimeNs;
 }
 
 /** The operation with which the name's directory was last synced. */

@@ -102,7 +102,7 @@ const changeLinks: Part = (lane, random, stepCount) => lane.holdOpen('b', 1, () 
 
 async function commitOne(lane: LaneWork, random: Random, path: string): Promise<void> {
   await sometimesRemember(lane, random);
-  await lane.write(path, random.below(lane.sizeOf(path) + 1), 1 + random.below(smallBytes), random.oneIn(20) ? 'full' : 'data');
+  await lane.write(path, random.below(lane.sizeOf(path) + 1), 1 + random.below(smallBytes), random.oneIn(6) ? 'full' : 'data');
 }
 
 async function commitOrChange(lane: LaneWork, random: Random, path: string): Promise<void> {

@@ -14,7 +14,7 @@ import { runWell } from '../support/processes.js';
 import type { Random } from '../support/seed.js';
 import { HeldFiles } from './held.js';
 import { directoryOf, isOnDisk, logSyncBegins, nodeOf } from './witness.js';
-import type { Attributes, LaneWitness, Node, Operation, Witness } from './witness.js';
+import type { Attributes, LaneWitness, Node, Operation, Sync, Witness } from './witness.js';
 
 export type Syncing = 'none' | 'data' | 'full';
 
@@ -37,7 +37,7 @@ export interface Surroundings {
 interface Change {
   readonly node: Node;
   readonly versions: readonly { readonly bytes?: Buffer; readonly mode?: number; readonly waited?: boolean }[];
-  readonly syncing: Syncing;
+  readonly sync: Omit<Sync, 'op'> | undefined;
 }
 
 export class LaneWork {
@@ -73,9 +73,9 @@ export class LaneWork {
       const bytes = this.#random.bytes(length);
       const node: Node = { id: this.#lane.nodes.length, kind: 'file', versions: [], syncs: [] };
       this.#lane.nodes.push(node);
-      await this.#withFile(path, 'wx', syncing, (file) => file.write(bytes, 0, length, 0));
+      const sync = await this.#withFile(path, 'wx', syncing, (file) => file.write(bytes, 0, length, 0));
       this.#name(path, node.id, op);
-      this.#changed(op, { node, versions: [{ bytes: Buffer.alloc(0), mode: 0o644 }, { bytes }], syncing });
+      this.#changed(op, { node, versions: [{ bytes: Buffer.alloc(0), mode: 0o644 }, { bytes }], sync });
     });
   }
 
@@ -90,8 +90,8 @@ export class LaneWork {
       const bytes = Buffer.alloc(Math.max(old.length, offset + length));
       old.copy(bytes);
       written.copy(bytes, offset);
-      await this.#withFile(path, 'r+', syncing, (file) => file.write(written, 0, length, offset));
-      this.#changed(op, { node, versions: [{ bytes }], syncing });
+      const sync = await this.#withFile(path, 'r+', syncing, (file) => file.write(written, 0, length, offset));
+      this.#changed(op, { node, versions: [{ bytes }], sync });
     });
   }
 
@@ -104,8 +104,8 @@ export class LaneWork {
   async rewrite(path: string, length: number, syncing: Syncing): Promise<void> {
     await this.#perform(`rewrite ${path}, ${length} bytes, sync ${syncing}`, path, this.#syncsLog(path, syncing), async (op) => {
       const bytes = this.#random.bytes(length);
-      await this.#withFile(path, 'w', syncing, (file) => file.write(bytes, 0, length, 0));
-      this.#changed(op, { node: this.#file(path), versions: [{ bytes: Buffer.alloc(0) }, { bytes }], syncing });
+      const sync = await this.#withFile(path, 'w', syncing, (file) => file.write(bytes, 0, length, 0));
+      this.#changed(op, { node: this.#file(path), versions: [{ bytes: Buffer.alloc(0) }, { bytes }], sync });
     });
   }
 
@@ -115,7 +115,7 @@ export class LaneWork {
       const bytes = Buffer.alloc(length);
       this.#bytesOf(node).copy(bytes);
       await truncate(this.#path(path), length);
-      this.#changed(op, { node, versions: [{ bytes }], syncing: 'none' });
+      this.#changed(op, { node, versions: [{ bytes }], sync: undefined });
     });
   }
 
@@ -125,7 +125,7 @@ export class LaneWork {
       const bytes = Buffer.from(this.#bytesOf(node));
       bytes.fill(0, offset, offset + length);
       await runWell(this.#around.punchProgram, [this.#path(path), `${offset}`, `${length}`]);
-      this.#changed(op, { node, versions: [{ bytes }], syncing: 'none' });
+      this.#changed(op, { node, versions: [{ bytes }], sync: undefined });
     });
   }
 
@@ -133,7 +133,7 @@ export class LaneWork {
     await this.#perform(`chmod ${path} ${mode.toString(8)}`, path, false, async (op) => {
       await chmod(this.#path(path), mode);
       const node = this.#file(path);
-      this.#changed(op, { node, versions: [{ mode, waited: isOnDisk(node) }], syncing: 'none' });
+      this.#changed(op, { node, versions: [{ mode, waited: isOnDisk(node) }], sync: undefined });
     });
   }
 
@@ -145,7 +145,7 @@ export class LaneWork {
       await chmod(this.#path(path), mode);
       const node = this.#file(path);
       // Times do not wait.
-      this.#changed(op, { node, versions: [{}, { mode, waited: isOnDisk(node) }], syncing: 'none' });
+      this.#changed(op, { node, versions: [{}, { mode, waited: isOnDisk(node) }], sync: undefined });
     });
   }
 
@@ -191,8 +191,8 @@ export class LaneWork {
 
   async syncFile(path: string, syncing: Exclude<Syncing, 'none'>): Promise<void> {
     await this.#perform(`sync ${path} ${syncing}`, path, false, async (op) => {
-      await this.#withFile(path, 'r', syncing, async () => undefined);
-      this.#file(path).syncs.push({ op, isFull: syncing === 'full' });
+      const sync = await this.#withFile(path, 'r', syncing, async () => undefined);
+      if (sync !== undefined) this.#file(path).syncs.push({ op, ...sync });
     });
   }
 
@@ -242,23 +242,30 @@ export class LaneWork {
     return syncing !== 'none' && (node === undefined || (node.syncs.at(-1)?.op ?? -1) >= (node.versions.at(-1)?.op ?? 0));
   }
 
-  async #withFile(path: string, flags: string, syncing: Syncing, act: (file: FileHandle) => Promise<unknown>): Promise<void> {
+  async #withFile(path: string, flags: string, syncing: Syncing, act: (file: FileHandle) => Promise<unknown>): Promise<Omit<Sync, 'op'> | undefined> {
     const held = flags === 'r+' ? this.#held.of(this.#at(path)?.id) : undefined;
     const files = held ?? [await open(this.#path(path), flags, 0o644)];
     try {
       await act(this.#random.pick(files));
-      if (syncing === 'data') await this.#random.pick(files).datasync();
-      if (syncing === 'full') await this.#random.pick(files).sync();
+      if (syncing === 'none') return undefined;
+      const file = this.#random.pick(files);
+      if (syncing === 'data') {
+        await file.datasync();
+        return { isFull: false };
+      }
+      await file.sync();
+      const { mtimeNs } = await file.stat({ bigint: true });
+      return { isFull: true, mtimeNs };
     } finally {
       if (held === undefined) for (const file of files) await file.close();
     }
   }
 
-  #changed(op: number, { node, versions, syncing }: Change): void {
+  #changed(op: number, { node, versions, sync }: Change): void {
     for (const { bytes, mode, waited } of versions) {
       node.versions.push({ op, bytes: bytes ?? this.#bytesOf(node), mode: mode ?? node.versions.at(-1)?.mode ?? 0o644, waited: waited ?? false });
     }
-    if (syncing !== 'none') node.syncs.push({ op, isFull: syncing === 'full' });
+    if (sync !== undefined) node.syncs.push({ op, ...sync });
   }
 
   #name(path: string, node: number | undefined, op: number, waited = false): void {

@@ -24,6 +24,8 @@ export interface Version {
 export interface Sync {
   readonly op: number;
   readonly isFull: boolean;
+  /** What the file's mtime was then; of a full one. */
+  readonly mtimeNs?: bigint;
 }
 
 /** A file or directory, by whatever name. */
