@@ -101,7 +101,8 @@ async function runOnce(run: Run): Promise<void> {
 }
 
 function applies(group: Group, running: RunningTarget): boolean {
-  return !(group.needsHistory && !running.history) && !(group.needsProcess && running.pid === undefined);
+  return !(group.needsHistory && !running.history) && !(group.needsProcess && running.pid === undefined)
+    && !(group.needsBare && running.pid !== undefined);
 }
 
 /** What is never recorded then stands as failed, or, in rounds that the target takes no part in, as left out. */

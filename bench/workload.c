@@ -128,14 +128,14 @@ static void *write_randomly(void *argument) {
 }
 
 /*
- * overwrite FILE COUNT WRITERS SYNC_EACH SEED: 4 KiB overwrites at random pages, COUNT in all, by so many threads, each with
- * a descriptor of its own; fdatasync after each (SYNC_EACH = 1) or one fsync at the end.
+ * overwrite COUNT WRITERS SYNC_EACH SEED FILE…: 4 KiB overwrites at random pages, COUNT in all, by so many threads, each with
+ * a descriptor of its own, the files in turn; fdatasync after each (SYNC_EACH = 1) or one fsync of each file at the end.
  */
-static void overwrite(const char *path, uint64_t count, int writers, int syncEach, uint64_t seed) {
+static void overwrite(uint64_t count, int writers, int syncEach, uint64_t seed, int fileCount, char **paths) {
   struct writer all[64];
   if (writers < 1 || writers > 64) { errno = EINVAL; fail("writers"); }
   for (int i = 0; i < writers; i++) {
-    all[i].fd = must_open(path, O_RDWR);
+    all[i].fd = must_open(paths[i % fileCount], O_RDWR);
     all[i].pages = size_of(all[i].fd) / PAGE;
     all[i].count = count / (uint64_t)writers;
     all[i].seed = seed * 64 + (uint64_t)i + 1;
@@ -146,9 +146,40 @@ static void overwrite(const char *path, uint64_t count, int writers, int syncEac
   for (int i = 0; i < writers; i++)
     if (pthread_create(&all[i].thread, NULL, write_randomly, &all[i])) fail("pthread_create");
   for (int i = 0; i < writers; i++) pthread_join(all[i].thread, NULL);
-  if (fsync(all[0].fd)) fail("fsync");
+  for (int i = 0; i < writers && i < fileCount; i++)
+    if (fsync(all[i].fd)) fail("fsync");
   report(startedAt);
   for (int i = 0; i < writers; i++) close(all[i].fd);
+}
+
+/*
+ * overwrite-saving FILE LOG COUNT SEED: as overwrite by one writer with one fsync at the end, but each old page stands in LOG before it is
+ * overwritten, on the disk, a thousand at a time. The least that whoever keeps history has to do.
+ */
+static void overwrite_saving(const char *path, const char *logPath, uint64_t count, uint64_t seed) {
+  enum { BATCH = 1024 };
+  char *bytes = random_bytes(PAGE, seed * 64 + 1), *saved = random_bytes(BATCH * PAGE, seed);
+  uint64_t state = seed * 64 + 2, values[BATCH];
+  int fd = must_open(path, O_RDWR), log = must_open(logPath, O_WRONLY | O_CREAT | O_TRUNC);
+  uint64_t pages = size_of(fd) / PAGE;
+  double startedAt = now();
+  for (uint64_t done = 0; done < count; done += BATCH) {
+    uint64_t batch = count - done < BATCH ? count - done : BATCH;
+    for (uint64_t i = 0; i < batch; i++) {
+      values[i] = next_random(&state);
+      if (pread(fd, saved + i * PAGE, PAGE, (off_t)(values[i] % pages * PAGE)) != PAGE) fail("pread");
+    }
+    if (write(log, saved, batch * PAGE) != (ssize_t)(batch * PAGE)) fail("write");
+    if (fdatasync(log)) fail("fdatasync");
+    for (uint64_t i = 0; i < batch; i++) {
+      memcpy(bytes, &values[i], 8);
+      if (pwrite(fd, bytes, PAGE, (off_t)(values[i] % pages * PAGE)) != PAGE) fail("pwrite");
+    }
+  }
+  if (fsync(fd)) fail("fsync");
+  report(startedAt);
+  close(log);
+  close(fd);
 }
 
 /* run OUTPUT COMMAND…: a program from fork to exit, its standard output in a file (grep stops early when it is /dev/null). */
@@ -235,14 +266,15 @@ int main(int count, char **words) {
   if (!strcmp(mode, "write") && count == 5) sequential_write(words[2], NUMBER(3), NUMBER(4));
   else if (!strcmp(mode, "read") && count == 4) sequential_read(words[2], NUMBER(3));
   else if (!strcmp(mode, "randread") && count == 5) random_read(words[2], NUMBER(3), NUMBER(4));
-  else if (!strcmp(mode, "overwrite") && count == 7) overwrite(words[2], NUMBER(3), (int)NUMBER(4), (int)NUMBER(5), NUMBER(6));
+  else if (!strcmp(mode, "overwrite") && count >= 7) overwrite(NUMBER(2), (int)NUMBER(3), (int)NUMBER(4), NUMBER(5), count - 6, words + 6);
+  else if (!strcmp(mode, "overwrite-saving") && count == 6) overwrite_saving(words[2], words[3], NUMBER(4), NUMBER(5));
   else if (!strcmp(mode, "run") && count >= 4) run(words[2], words + 3);
   else if (!strcmp(mode, "first-read") && count >= 4) first_read(NUMBER(2), count - 3, words + 3);
   else if (!strcmp(mode, "create") && count == 4) create_files(words[2], NUMBER(3));
   else if (!strcmp(mode, "relink") && count == 4) relink(words[2], NUMBER(3));
   else if (!strcmp(mode, "versions") && count == 6) write_versions(words[2], NUMBER(3), NUMBER(4), NUMBER(5));
   else {
-    fprintf(stderr, "usage: workload write|read|randread|overwrite|run|first-read|create|relink|versions …\n");
+    fprintf(stderr, "usage: workload write|read|randread|overwrite|overwrite-saving|run|first-read|create|relink|versions …\n");
     return 2;
   }
   return 0;

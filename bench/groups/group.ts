@@ -16,6 +16,8 @@ export interface Group {
   readonly needsHistory?: boolean;
   /** Only targets that are served by a process can run it. */
   readonly needsProcess?: boolean;
+  /** Only the bare directory runs it. */
+  readonly needsBare?: boolean;
   /** Left out unless one of its rows is asked for by name. */
   readonly onlyWhenAsked?: boolean;
   /** Fewer rounds than asked for: one, for a group that takes very long. */
