@@ -21,6 +21,9 @@ export interface NamedEntry extends NameEntry {
   readonly txid: number;
 }
 
+/** What a name was. */
+export type NameUndo = Pick<NamedEntry, 'name' | 'before' | 'typeBefore'>;
+
 /** What undoes the changes of a name since the snapshot; undefined when it has not changed. */
 export function nameUndo(index: IndexStore, directory: FileId, name: Buffer, snapshot: number): NamedEntry | undefined {
   const entry = index.atOrAfter(namedKey(table.name, directory, name, snapshot + 1), namedPrefix(name));
@@ -34,7 +37,7 @@ export function nameChangeUpTo(index: IndexStore, directory: FileId, name: Buffe
 }
 
 /** The undo entry of every name of the directory that has changed since the snapshot. `changed`: what is known of the time since then, if it is. */
-export function nameUndos(index: IndexStore, directory: FileId, snapshot: number, changed?: ChangedSince): NamedEntry[] {
+export function nameUndos(index: IndexStore, directory: FileId, snapshot: number, changed?: ChangedSince): NameUndo[] {
   if (changed !== undefined) return lookAtChanged(index, directory, changed);
   return followChanges(index, directory, snapshot) ?? lookAtAllNames(index, directory, snapshot);
 }
@@ -85,12 +88,12 @@ export function addChangeRow(rows: ChangeRows, { key, value }: IndexEntry): { fi
   return { file, bits };
 }
 
-function lookAtChanged(index: IndexStore, directory: FileId, changed: ChangedSince): NamedEntry[] {
-  const found: NamedEntry[] = [];
+function lookAtChanged(index: IndexStore, directory: FileId, changed: ChangedSince): NameUndo[] {
+  const found: NameUndo[] = [];
   for (const [text, txid] of changed.names(directory)) {
     const name = Buffer.from(text, 'latin1');
     const value = index.get(namedKey(table.name, directory, name, txid));
-    if (value !== undefined) found.push({ ...decodeNameEntry(value), name, txid });
+    if (value !== undefined) found.push({ name, before: readFileId(value, 0), typeBefore: value.readUInt16BE(24) });
   }
   return found;
 }

@@ -8,7 +8,7 @@
  *    change logs its pre-image before it acts.
  * 3. The store itself is in no directory.
  */
-import { attributesBytes, decodeAttributes, directoryType, regularType } from './attributes.js';
+import { attributesBytes, directoryType, regularType, sizeInAttributes } from './attributes.js';
 import { ChangesSince } from './changed-since.js';
 import type { ChangedSince } from './changed-since.js';
 import { unpackDirectory } from './directory-entries.js';
@@ -18,10 +18,10 @@ import { fileKey, filePrefix, fileTxidKey, nameInKey, namedKey, table, txidAtEnd
 import type { IndexStore } from './index-store.js';
 import { lsn } from './ids.js';
 import { nameUndo, nameUndos } from './name-history.js';
-import type { NamedEntry } from './name-history.js';
+import type { NameUndo } from './name-history.js';
 import type { NativeVolume } from './native.js';
 import { splitPath } from './path-bytes.js';
-import { isDataChanged, planPieces } from './pieces.js';
+import { isDataChanged, planChanged } from './pieces.js';
 import type { Paths } from './paths.js';
 import { storeName } from './store-files.js';
 import type { FileId, ListedEntry, Lsn, ResolvedEntry } from './types.js';
@@ -78,12 +78,12 @@ export class Resolver {
   }
 
   async list(snapshot: number, directory: FileId): Promise<ListedEntry[]> {
-    const packed = ifThere(() => this.#native.readDirectory(directory, this.#paths.hint(directory)));
+    const hint = this.#paths.hint(directory);
+    const packed = ifThere(() => this.#native.readDirectory(directory, hint));
     const live = packed === undefined ? [] : unpackDirectory(packed);
     const changedBefore = this.#changes.upTo(snapshot, await this.#caughtUp(), live.length);
     const entries = namesThen(this.#withoutStore(directory, live), nameUndos(this.#index, directory, snapshot, changedBefore));
     for (const { file, name } of live) this.#paths.learn(file, directory, name);
-    const hint = this.#paths.hint(directory);
     const gone = new Map<FileId, Buffer | undefined>();
     for (const { name, file, attributes } of entries) {
       if (attributes === undefined && this.#attributesUndo(file, snapshot, changedBefore) === undefined) {
@@ -137,8 +137,8 @@ export class Resolver {
   #planListed(snapshot: number, file: FileId, undo: Buffer | undefined, plannedAt: Lsn, changed: ChangedSince | undefined): ListedEntry['plan'] {
     const hasOtherBytes = undo !== undefined && (changed?.isDataChanged(file) ?? isDataChanged(this.#index, file, snapshot));
     if (!hasOtherBytes) return { file, plannedAt };
-    const { size } = decodeAttributes(undo);
-    return size > smallFileBytes ? undefined : { file, plannedAt, pieces: planPieces(this.#index, file, snapshot, Number(size)) };
+    const size = sizeInAttributes(undo);
+    return size > smallFileBytes ? undefined : { file, plannedAt, pieces: planChanged(this.#index, file, snapshot, Number(size)) };
   }
 
   #withoutStore(directory: FileId, entries: readonly DirectoryEntry[]): readonly DirectoryEntry[] {
@@ -175,7 +175,7 @@ export class Resolver {
 }
 
 /** The names of a directory as they were, with the attributes of now for what stands there now. */
-function namesThen(live: readonly DirectoryEntry[], undos: readonly NamedEntry[]): readonly NamedThen[] {
+function namesThen(live: readonly DirectoryEntry[], undos: readonly NameUndo[]): readonly NamedThen[] {
   if (undos.length === 0) return live;
   const entries = new Map<string, NamedThen>();
   for (const entry of live) entries.set(entry.name.toString('latin1'), entry);
