@@ -87,19 +87,21 @@ export class ChangedSince {
     const file = readFileId(key, fileStart);
     if (key.length > nameStart) return this.#noteName(file, key.toString('latin1', nameStart), txid);
     const bits = value[0]!;
-    if ((bits & touched.attributes) !== 0 && !this.#attributes.has(file)) {
-      this.#attributes.set(file, txid);
-      this.#entryCount++;
-    }
+    if ((bits & touched.attributes) !== 0) this.#noteFirst(this.#attributes, file, txid);
     if ((bits & touched.data) !== 0) this.#data.add(file);
   }
 
   #noteName(directory: FileId, name: string, txid: number): void {
     let names = this.#names.get(directory);
     if (names === undefined) this.#names.set(directory, names = new Map());
-    if (names.has(name)) return;
-    names.set(name, txid);
-    this.#entryCount++;
+    this.#noteFirst(names, name, txid);
+  }
+
+  /** An entry of an older transaction may come after one of a younger: both may be open. */
+  #noteFirst<Key>(first: Map<Key, number>, key: Key, txid: number): void {
+    const known = first.get(key);
+    if (known === undefined) this.#entryCount++;
+    if (known === undefined || txid < known) first.set(key, txid);
   }
 }
 
