@@ -62,6 +62,8 @@ export class ChangedSince {
   readTo(readUpTo: number, limit: number): boolean {
     if (this.#entryCount > mostEntries) return false;
     if (this.#readUpTo >= readUpTo) return true;
+    // An index that is just being made again has to get there first: what is noted now is believed for long.
+    if (this.#index.progress().readUpTo < readUpTo) return false;
     const last = this.#index.atOrBefore(numberKey(table.transaction, txidMax), 1);
     const ended = last === undefined ? 0 : readNumberBE(last.key, 1);
     let count = 0;

@@ -5,7 +5,7 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { ChangesSince } from '../../engine/changed-since.js';
-import { fileTxidKey, numberKey, table, touched } from '../../engine/index-keys.js';
+import { emptyProgress, encodeProgress, fileTxidKey, numberKey, progressKey, table, touched } from '../../engine/index-keys.js';
 import { fileIdBytes, makeFileId, writeFileId } from '../../engine/ids.js';
 import { IndexStore } from '../../engine/index-store.js';
 import type { FileId } from '../../engine/types.js';
@@ -17,6 +17,7 @@ const fileOf = (number: number): FileId => makeFileId(BigInt(1000 + number), 7);
 function open(t: Test): IndexStore {
   const place = makePlace();
   const index = new IndexStore(place);
+  index.put(progressKey, encodeProgress({ ...emptyProgress, readUpTo: 1000 }));
   t.teardown(async () => {
     await index.close();
     removePlace(place);
@@ -113,5 +114,7 @@ void t.test('an index made again is read again', async (t) => {
   t.equal(changes.upTo(5, 100, 10)?.attributesTxid(fileOf(1)), 6);
   await index.replace(() => undefined);
   index.remove(changeKey(6, fileOf(1)));
+  t.ok(changes.upTo(5, 100, 10), 'known again');
   t.equal(changes.upTo(5, 100, 10)?.attributesTxid(fileOf(1)), undefined);
+  t.equal(changes.upTo(5, 1001, 10), undefined, 'what the index has not reached is not known');
 });
