@@ -30,6 +30,11 @@ export function decodeAttributes(packed: Buffer): Attributes {
   };
 }
 
+/** The size alone. */
+export function sizeInAttributes(packed: Buffer): bigint {
+  return packed.readBigUInt64LE(24);
+}
+
 export function encodeAttributes(attributes: Attributes): Buffer {
   const packed = Buffer.alloc(attributesBytes);
   packed.writeUInt32LE(attributes.mode, 0);

@@ -13,6 +13,10 @@ export const txidBytes = 8;
 
 const inodeMask = 0xffff_ffff_ffff_ffffn;
 
+// Between a bigint and its halves (little-endian, as are all machines this runs on) without the bigints in between that Buffer's functions make.
+const wide = new BigUint64Array(1);
+const narrow = new Uint32Array(wide.buffer);
+
 export function makeFileId(inode: bigint, generation: number): FileId {
   return (inode | (BigInt(generation) << 64n)) as FileId;
 }
@@ -26,12 +30,17 @@ export function generationOf(file: FileId): number {
 }
 
 export function writeFileId(target: Buffer, offset: number, file: FileId): number {
-  target.writeBigUInt64BE(file & inodeMask, offset);
+  // Takes the low 64 bits.
+  wide[0] = file;
+  target.writeUInt32BE(narrow[1]!, offset);
+  target.writeUInt32BE(narrow[0]!, offset + 4);
   return target.writeUInt32BE(Number(file >> 64n), offset + 8);
 }
 
 export function readFileId(source: Buffer, offset: number): FileId {
-  return makeFileId(source.readBigUInt64BE(offset), source.readUInt32BE(offset + 8));
+  narrow[1] = source.readUInt32BE(offset);
+  narrow[0] = source.readUInt32BE(offset + 4);
+  return makeFileId(wide[0]!, source.readUInt32BE(offset + 8));
 }
 
 export function txid(value: bigint | number): Txid {

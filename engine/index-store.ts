@@ -26,6 +26,7 @@ const scanChunkEntries = 2048;
 export class IndexStore {
   readonly #directory: string;
   #db: RootDatabase<Buffer, Buffer>;
+  #generation = 0;
 
   /** Opens or makes the index in a directory. Throws what LMDB throws when the files are no good. */
   constructor(directory: string) {
@@ -38,6 +39,12 @@ export class IndexStore {
     await this.#db.close();
     prepare();
     this.#db = openDatabase(this.#directory);
+    this.#generation++;
+  }
+
+  /** Counts how often the files were replaced: what was derived from older ones may not hold any more. */
+  get generation(): number {
+    return this.#generation;
   }
 
   /** The file that LMDB maps. */

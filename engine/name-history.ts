@@ -6,6 +6,7 @@
  * 1. For a name, the earliest entry after the snapshot tells what it was; without one it is as it is now.
  * 2. The work grows with the changes since the snapshot or with the names ever used there, whichever is less.
  */
+import type { ChangedSince } from './changed-since.js';
 import { decodeNameEntry, fileKey, fileTxidKey, filePrefix, nameInKey, namedKey, namedPrefix, numberKey, table, txidAtEnd, txidMax } from './index-keys.js';
 import type { NameEntry } from './index-keys.js';
 import type { IndexEntry, IndexStore } from './index-store.js';
@@ -20,6 +21,9 @@ export interface NamedEntry extends NameEntry {
   readonly txid: number;
 }
 
+/** What a name was. */
+export type NameUndo = Pick<NamedEntry, 'name' | 'before' | 'typeBefore'>;
+
 /** What undoes the changes of a name since the snapshot; undefined when it has not changed. */
 export function nameUndo(index: IndexStore, directory: FileId, name: Buffer, snapshot: number): NamedEntry | undefined {
   const entry = index.atOrAfter(namedKey(table.name, directory, name, snapshot + 1), namedPrefix(name));
@@ -32,8 +36,9 @@ export function nameChangeUpTo(index: IndexStore, directory: FileId, name: Buffe
   return entry === undefined ? undefined : decode(entry);
 }
 
-/** The undo entry of every name of the directory that has changed since the snapshot. */
-export function nameUndos(index: IndexStore, directory: FileId, snapshot: number): NamedEntry[] {
+/** The undo entry of every name of the directory that has changed since the snapshot. `changed`: what is known of the time since then, if it is. */
+export function nameUndos(index: IndexStore, directory: FileId, snapshot: number, changed?: ChangedSince): NameUndo[] {
+  if (changed !== undefined) return lookAtChanged(index, directory, changed);
   return followChanges(index, directory, snapshot) ?? lookAtAllNames(index, directory, snapshot);
 }
 
@@ -81,6 +86,16 @@ export function addChangeRow(rows: ChangeRows, { key, value }: IndexEntry): { fi
   if (known === undefined) rows.files.set(file, { bits, lsn: readNumberBE(value, 1) });
   else known.bits |= bits;
   return { file, bits };
+}
+
+function lookAtChanged(index: IndexStore, directory: FileId, changed: ChangedSince): NameUndo[] {
+  const found: NameUndo[] = [];
+  for (const [text, txid] of changed.names(directory)) {
+    const name = Buffer.from(text, 'latin1');
+    const value = index.get(namedKey(table.name, directory, name, txid));
+    if (value !== undefined) found.push({ name, before: readFileId(value, 0), typeBefore: value.readUInt16BE(24) });
+  }
+  return found;
 }
 
 /** Undefined when there were too many changes for this way to be the shorter one. */

@@ -16,6 +16,11 @@ export interface KnownPlace {
   readonly name: Buffer;
 }
 
+interface LearnedPlace {
+  readonly parent: FileId;
+  readonly name: string;
+}
+
 /** Two generations of it are kept. */
 const learnedMax = 10_000;
 const fixedMax = 10_000;
@@ -29,8 +34,9 @@ const nothing = Buffer.alloc(0);
 export class Paths {
   readonly #index: IndexStore;
   readonly #rootId: FileId;
-  #learned = new Map<FileId, KnownPlace>();
-  #learnedBefore = new Map<FileId, KnownPlace>();
+  /** Names as latin1: strings are lighter than buffers, and listings bring many. */
+  #learned = new Map<FileId, LearnedPlace>();
+  #learnedBefore = new Map<FileId, LearnedPlace>();
   /** Paths of directories that hold at every snapshot, until the index moves on. */
   readonly #fixed = new Map<FileId, Buffer>();
 
@@ -46,7 +52,7 @@ export class Paths {
       this.#learnedBefore = this.#learned;
       this.#learned = new Map();
     }
-    this.#learned.set(file, { parent, name: Buffer.from(name) });
+    this.#learned.set(file, { parent, name: name.toString('latin1') });
   }
 
   /** The index has read on: what was derived from it may no longer be so. */
@@ -111,7 +117,8 @@ export class Paths {
     }
     // Learned places concern the live tree: they count only where nothing was ever recorded.
     if (count > 0 || this.#index.atOrAfter(fileTxidKey(table.place, file, 0), filePrefix) !== undefined) return undefined;
-    return this.#learned.get(file) ?? this.#learnedBefore.get(file);
+    const learned = this.#learned.get(file) ?? this.#learnedBefore.get(file);
+    return learned === undefined ? undefined : { parent: learned.parent, name: Buffer.from(learned.name, 'latin1') };
   }
 
   * #placesFrom(txid: number, file: FileId, limit: number): Generator<PlaceEntry> {

@@ -8,7 +8,7 @@
  *    transaction the one that was logged first; without any, the inode's own byte.
  * 3. Bytes of a pre-image's block behind its body read as zeros.
  */
-import { dataKey, dataPrefix, fileKey, table, txidAtEnd } from './index-keys.js';
+import { dataKey, dataPrefix, fileKey, filePrefix, table, txidAtEnd } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
 import { readNumberBE } from './ids.js';
 import { sizeClassBytes } from './log-format.js';
@@ -30,14 +30,16 @@ const stepsBeforeSeek = 8;
 
 /** Four numbers a piece, as in Plan. */
 export function planPieces(index: IndexStore, file: FileId, snapshot: number, size: number): BigUint64Array {
+  if (size > 0 && isDataChanged(index, file, snapshot)) return planChanged(index, file, snapshot, size);
   const pieces = new PieceList();
-  if (size === 0) return pieces.packed();
-  if (!isDataChanged(index, file, snapshot)) {
-    pieces.add(0, size, PieceKind.File, 0);
-    return pieces.packed();
-  }
-  const preImages = sizeClassBytes.map((_, sizeClass) => gather(index, file, sizeClass, snapshot, size));
-  new Cover(preImages, pieces).cover(0, size, sizeClassBytes.length - 1, undefined);
+  if (size > 0) pieces.add(0, size, PieceKind.File, 0);
+  return pieces.packed();
+}
+
+/** As planPieces, for a file whose bytes are known to have changed since the snapshot. */
+export function planChanged(index: IndexStore, file: FileId, snapshot: number, size: number): BigUint64Array {
+  const pieces = new PieceList();
+  if (size > 0) new Cover(gather(index, file, snapshot, size), pieces).cover(0, size, sizeClassBytes.length - 1, undefined);
   return pieces.packed();
 }
 
@@ -47,27 +49,30 @@ export function isDataChanged(index: IndexStore, file: FileId, snapshot: number)
   return newest !== undefined && readNumberBE(newest, 0) > snapshot;
 }
 
-/** For each block of a size class, the earliest pre-image after the snapshot; in order of blocks. */
-function gather(index: IndexStore, file: FileId, sizeClass: number, snapshot: number, size: number): PreImage[] {
-  const classBytes = sizeClassBytes[sizeClass]!;
-  const blockEnd = Math.ceil(size / classBytes);
-  const found: PreImage[] = [];
-  let taken = -1;
-  let from: Buffer | undefined = dataKey(file, sizeClass, 0, snapshot + 1);
+/** By size class, for each block the earliest pre-image after the snapshot; in order of blocks. The entries of small files are read in one go. */
+function gather(index: IndexStore, file: FileId, snapshot: number, size: number): PreImage[][] {
+  const found: PreImage[][] = sizeClassBytes.map(() => []);
+  let from: Buffer | undefined = dataKey(file, 0, 0, snapshot + 1);
   while (from !== undefined) {
     const start: Buffer = from;
     from = undefined;
     let steps = 0;
-    for (const { key, value } of index.scan(start, dataPrefix)) {
+    for (const { key, value } of index.scan(start, filePrefix)) {
+      const sizeClass = key[filePrefix]!;
       const block = readNumberBE(key, dataPrefix);
-      if (block >= blockEnd) break;
+      const offset = block * sizeClassBytes[sizeClass]!;
+      if (offset >= size) {
+        from = dataKey(file, sizeClass + 1, 0, snapshot + 1);
+        break;
+      }
+      const list = found[sizeClass]!;
+      const isTaken = list.at(-1)?.offset === offset;
       const txid = txidAtEnd(key);
-      if (txid > snapshot && block > taken) {
-        found.push({ offset: block * classBytes, txid, lsn: readNumberBE(value, 0), length: value[12] === 1 ? 0 : value.readUInt32BE(8) });
-        taken = block;
+      if (txid > snapshot && !isTaken) {
+        list.push({ offset, txid, lsn: readNumberBE(value, 0), length: value[12] === 1 ? 0 : value.readUInt32BE(8) });
         steps = 0;
       } else if (++steps === stepsBeforeSeek) {
-        from = dataKey(file, sizeClass, block === taken ? block + 1 : block, snapshot + 1);
+        from = dataKey(file, sizeClass, isTaken ? block + 1 : block, snapshot + 1);
         break;
       }
     }
@@ -133,6 +138,8 @@ class PieceList {
   }
 
   packed(): BigUint64Array {
-    return BigUint64Array.from(this.#numbers, (number) => BigInt(number));
+    const packed = new BigUint64Array(this.#numbers.length);
+    for (let index = 0; index < packed.length; index++) packed[index] = BigInt(this.#numbers[index]!);
+    return packed;
   }
 }

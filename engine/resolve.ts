@@ -8,20 +8,25 @@
  *    change logs its pre-image before it acts.
  * 3. The store itself is in no directory.
  */
-import { attributesBytes, decodeAttributes, directoryType, regularType } from './attributes.js';
+import { attributesBytes, directoryType, regularType, sizeInAttributes } from './attributes.js';
+import { ChangesSince } from './changed-since.js';
+import type { ChangedSince } from './changed-since.js';
 import { unpackDirectory } from './directory-entries.js';
+import type { DirectoryEntry } from './directory-entries.js';
 import { VolumeError, codeOf } from './errors.js';
 import { fileKey, filePrefix, fileTxidKey, nameInKey, namedKey, table, txidAtEnd } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
 import { lsn } from './ids.js';
 import { nameUndo, nameUndos } from './name-history.js';
+import type { NameUndo } from './name-history.js';
 import type { NativeVolume } from './native.js';
 import { splitPath } from './path-bytes.js';
-import { isDataChanged, planPieces } from './pieces.js';
+import { isDataChanged, planChanged } from './pieces.js';
 import type { Paths } from './paths.js';
 import { storeName } from './store-files.js';
 import type { FileId, ListedEntry, Lsn, ResolvedEntry } from './types.js';
 
+type NamedThen = ResolvedEntry & { readonly attributes?: Buffer };
 type Xattr = { name: Buffer; value: Buffer };
 
 /** Files up to this are planned when they are listed, bytes. */
@@ -33,12 +38,14 @@ export class Resolver {
   readonly #native: NativeVolume;
   readonly #index: IndexStore;
   readonly #paths: Paths;
+  readonly #changes: ChangesSince;
   readonly #caughtUp: () => Promise<number>;
 
   constructor(native: NativeVolume, index: IndexStore, paths: Paths, caughtUp: () => Promise<number>) {
     this.#native = native;
     this.#index = index;
     this.#paths = paths;
+    this.#changes = new ChangesSince(index);
     this.#caughtUp = caughtUp;
   }
 
@@ -71,19 +78,25 @@ export class Resolver {
   }
 
   async list(snapshot: number, directory: FileId): Promise<ListedEntry[]> {
-    const entries = await this.#names(snapshot, directory);
     const hint = this.#paths.hint(directory);
+    const packed = ifThere(() => this.#native.readDirectory(directory, hint));
+    const live = packed === undefined ? [] : unpackDirectory(packed);
+    const changedBefore = this.#changes.upTo(snapshot, await this.#caughtUp(), live.length);
+    const entries = namesThen(this.#withoutStore(directory, live), nameUndos(this.#index, directory, snapshot, changedBefore));
+    for (const { file, name } of live) this.#paths.learn(file, directory, name);
     const gone = new Map<FileId, Buffer | undefined>();
     for (const { name, file, attributes } of entries) {
-      if (attributes === undefined && this.#attributesUndo(file, snapshot) === undefined) {
+      if (attributes === undefined && this.#attributesUndo(file, snapshot, changedBefore) === undefined) {
         gone.set(file, ifThere(() => this.#native.stat(file, hint === null ? null : childPath(hint, name))));
       }
     }
-    const plannedAt = lsn(await this.#caughtUp());
+    const plannedAt = await this.#caughtUp();
+    // Asked for again: what happened while the live values were read counts.
+    const changed = this.#changes.upTo(snapshot, plannedAt, entries.length);
     return entries.map(({ name, file, type, attributes: live }) => {
-      const undo = this.#attributesUndo(file, snapshot);
+      const undo = this.#attributesUndo(file, snapshot, changed);
       const attributes = undo ?? live ?? gone.get(file) ?? lostAttributes(type);
-      return { name, file, type, attributes, plan: type === regularType ? this.#planListed(snapshot, file, undo, plannedAt) : undefined };
+      return { name, file, type, attributes, plan: type === regularType ? this.#planListed(snapshot, file, undo, lsn(plannedAt), changed) : undefined };
     });
   }
 
@@ -121,32 +134,22 @@ export class Resolver {
   }
 
   /** `undo`: the file's attributes, when they were saved after the snapshot; whoever changes bytes has saved them before. */
-  #planListed(snapshot: number, file: FileId, undo: Buffer | undefined, plannedAt: Lsn): ListedEntry['plan'] {
-    if (undo === undefined || !isDataChanged(this.#index, file, snapshot)) return { file, plannedAt };
-    const { size } = decodeAttributes(undo);
-    return size > smallFileBytes ? undefined : { file, plannedAt, pieces: planPieces(this.#index, file, snapshot, Number(size)) };
+  #planListed(snapshot: number, file: FileId, undo: Buffer | undefined, plannedAt: Lsn, changed: ChangedSince | undefined): ListedEntry['plan'] {
+    const hasOtherBytes = undo !== undefined && (changed?.isDataChanged(file) ?? isDataChanged(this.#index, file, snapshot));
+    if (!hasOtherBytes) return { file, plannedAt };
+    const size = sizeInAttributes(undo);
+    return size > smallFileBytes ? undefined : { file, plannedAt, pieces: planChanged(this.#index, file, snapshot, Number(size)) };
   }
 
-  /** With the attributes of now for what stands there now. */
-  async #names(snapshot: number, directory: FileId): Promise<(ResolvedEntry & { readonly attributes?: Buffer })[]> {
-    const packed = ifThere(() => this.#native.readDirectory(directory, this.#paths.hint(directory)));
-    const live = packed === undefined ? [] : unpackDirectory(packed);
-    await this.#caughtUp();
-    const entries = new Map<string, ResolvedEntry & { readonly attributes?: Buffer }>();
-    for (const entry of live) {
-      if (!this.#isStore(directory, entry.name)) entries.set(entry.name.toString('latin1'), entry);
-    }
-    for (const undo of nameUndos(this.#index, directory, snapshot)) {
-      const text = undo.name.toString('latin1');
-      if (undo.before === 0n) entries.delete(text);
-      else entries.set(text, { name: undo.name, file: undo.before, type: undo.typeBefore });
-    }
-    for (const entry of live) this.#paths.learn(entry.file, directory, entry.name);
-    return [...entries.values()];
+  #withoutStore(directory: FileId, entries: readonly DirectoryEntry[]): readonly DirectoryEntry[] {
+    return directory === this.#native.rootId ? entries.filter(({ name }) => !name.equals(storeNameBytes)) : entries;
   }
 
-  #attributesUndo(file: FileId, snapshot: number): Buffer | undefined {
-    return this.#index.atOrAfter(fileTxidKey(table.attributes, file, snapshot + 1), filePrefix)?.value;
+  /** `changed`: what is known of the time since the snapshot, if it is. */
+  #attributesUndo(file: FileId, snapshot: number, changed?: ChangedSince): Buffer | undefined {
+    if (changed === undefined) return this.#index.atOrAfter(fileTxidKey(table.attributes, file, snapshot + 1), filePrefix)?.value;
+    const txid = changed.attributesTxid(file);
+    return txid === undefined ? undefined : this.#index.get(fileTxidKey(table.attributes, file, txid));
   }
 
   /** The earliest entry above the snapshot of each attribute. */
@@ -169,6 +172,19 @@ export class Resolver {
   #isStore(directory: FileId, name: Buffer): boolean {
     return directory === this.#native.rootId && name.equals(storeNameBytes);
   }
+}
+
+/** The names of a directory as they were, with the attributes of now for what stands there now. */
+function namesThen(live: readonly DirectoryEntry[], undos: readonly NameUndo[]): readonly NamedThen[] {
+  if (undos.length === 0) return live;
+  const entries = new Map<string, NamedThen>();
+  for (const entry of live) entries.set(entry.name.toString('latin1'), entry);
+  for (const { name, before, typeBefore } of undos) {
+    const text = name.toString('latin1');
+    if (before === 0n) entries.delete(text);
+    else entries.set(text, { name, file: before, type: typeBefore });
+  }
+  return [...entries.values()];
 }
 
 /** What a call into the live tree gives; undefined when the file is neither there nor in objects/. */

@@ -1,7 +1,7 @@
 /**
  * A directory's listing on its way to the addon. In: the nodes of its entries. Out: their bytes (native/types.ts, replyListing, has the layout).
  */
-import { generationOf, inodeOf } from '../engine/ids.js';
+import { generationOf } from '../engine/ids.js';
 import type { NodeReply, Plan } from '../native/types.js';
 
 export interface ListedNode extends NodeReply {
@@ -29,11 +29,13 @@ export function packListing(entries: readonly ListedNode[]): Uint8Array {
 function write({ node, ino, timeoutMs, attributes, name, plan }: ListedNode, packed: Uint8Array, view: DataView, at: number): number {
   const pieces = plan?.pieces;
   const nameStart = at + piecesStart + (pieces?.byteLength ?? 0);
-  view.setBigUint64(at, BigInt(node), true);
+  view.setUint32(at, node >>> 0, true);
+  view.setUint32(at + 4, Math.floor(node / 0x1_0000_0000), true);
   view.setBigUint64(at + 8, ino, true);
   if (plan !== undefined) {
     view.setBigUint64(at + 16, plan.plannedAt, true);
-    view.setBigUint64(at + 24, inodeOf(plan.file), true);
+    // Takes the low 64 bits: the inode.
+    view.setBigUint64(at + 24, plan.file, true);
     view.setUint32(at + 32, generationOf(plan.file), true);
   }
   view.setUint32(at + 36, timeoutMs, true);

@@ -13,6 +13,7 @@ import { messageOf } from '../engine/errors.js';
 import type { History } from '../engine/ports.js';
 import { sizeOf } from './attributes.js';
 import { ErrnoError, errnoOf } from './errno.js';
+import { noExcludes } from '../engine/excludes.js';
 import type { Excludes } from '../engine/excludes.js';
 import { FaultLog } from './fault-log.js';
 import { LiveGuard, longTimeoutMs, noGuard } from './guard.js';
@@ -229,6 +230,7 @@ export class SnapshotRequests {
   }
 
   #hides(directory: FileNode, name: Buffer): boolean {
+    if (this.#excludes === noExcludes) return false;
     const text = name.toString('latin1');
     return this.#excludes.hides(text, this.#excludes.byNameAlone ? text : this.#pathBelow(directory, text));
   }

@@ -252,6 +252,7 @@ Napi::Value SessionWrap::replyListing(const Napi::CallbackInfo& info) {
   const auto bytes = info[1].As<Napi::Uint8Array>();
   const char* at = reinterpret_cast<const char*>(bytes.Data());
   std::vector<SnapshotEntry> entries;
+  entries.reserve(bytes.ByteLength() / sizeof(PackedListedNode));
   for (size_t left = bytes.ByteLength(); left > 0;) {
     const size_t length = toListed(at, left, &entries.emplace_back());
     if (length == 0) {

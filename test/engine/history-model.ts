@@ -6,9 +6,10 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { directoryType, regularType, symlinkType } from '../../engine/attributes.js';
 import { nameOperation } from '../../engine/log-bodies.js';
-import type { FileId, Txid } from '../../engine/types.js';
+import type { FileId, ListedEntry, Txid } from '../../engine/types.js';
 import { txid as toTxid } from '../../engine/ids.js';
 import { Volume } from '../../engine/volume.js';
+import { PieceKind } from '../../native/types.js';
 import { MemoryNative } from '../support/memory-native.js';
 import type { MemoryInode } from '../support/memory-tree.js';
 import type { Random } from '../support/seed.js';
@@ -86,10 +87,11 @@ export class HistoryModel {
   }
 
   async #collect(txid: Txid, directory: FileId, path: string, found: Map<string, Past>): Promise<void> {
-    for (const { name, file, type, attributes } of await this.volume.list(txid, directory)) {
+    for (const { name, file, type, attributes, plan } of await this.volume.list(txid, directory)) {
       const at = `${path}/${name.toString()}`;
       const size = Number(this.volume.decode(attributes).size);
       const content = type === regularType ? await this.volume.read(txid, file, 0n, size) : type === symlinkType ? await this.volume.readLink(file) : Buffer.alloc(0);
+      if (plan !== undefined && !content.equals(await this.#readListed(plan, size))) throw new Error(`${at} at ${txid} is listed with a plan for other bytes`);
       const xattrs = (await this.volume.xattrs(txid, file)).map((xattr) => `${xattr.name.toString()}=${xattr.value.toString('hex')}`).sort().join();
       found.set(at, { file, attributes, content, xattrs });
       const looked = await this.volume.lookup(txid, directory, name);
@@ -97,6 +99,12 @@ export class HistoryModel {
       if (!(await this.volume.attributes(txid, file)).equals(attributes)) throw new Error(`${at} at ${txid} is listed with other attributes`);
       if (type === directoryType) await this.#collect(txid, file, at, found);
     }
+  }
+
+  /** As the addon reads it: without pieces, all bytes are still the file's own. */
+  #readListed({ file, plannedAt, pieces }: NonNullable<ListedEntry['plan']>, size: number): Promise<Buffer> {
+    const own = size === 0 ? [] : [0n, BigInt(size), BigInt(PieceKind.File), 0n];
+    return this.native.readPlan({ file, plannedAt, size: BigInt(size), pieces: pieces ?? BigUint64Array.from(own) }, 0n, size);
   }
 
   async #checkPaths(txid: number, expected: Snapshot): Promise<void> {

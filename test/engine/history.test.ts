@@ -14,6 +14,9 @@ t.setTimeout(600_000);
 const batches = 6;
 const stepsInBatch = 500;
 const checksInBatch = 50;
+const rounds = 8;
+const snapshotsInRound = 3;
+const stepsInRound = 60;
 
 void t.test('every snapshot reads as it was, however much changed since, and also from an index made again', async (t) => {
   const seed = chooseSeed();
@@ -47,6 +50,30 @@ void t.test('every snapshot reads as it was, however much changed since, and als
     t.equal(again.notices.length, 1, 'an index that is missing is made again, and said so');
     t.same(await answers(again, model), before, 'and answers the same');
     await again.close();
+  } catch (error) {
+    t.fail(`seed ${seed} (TIDEMARK_SEED=${seed}): ${error instanceof Error ? error.stack : String(error)}`);
+  } finally {
+    await model.volume.close();
+  }
+});
+
+void t.test('snapshots that are listed again and again read the same, whatever happens in between, ended or still going on', async (t) => {
+  const seed = chooseSeed();
+  const place = makePlace();
+  t.teardown(() => { removePlace(place); });
+  const random = new Random(seed);
+  const model = new HistoryModel(place, random);
+  await model.open();
+  try {
+    for (let round = 0; round < rounds; round++) {
+      while (model.snapshots.size < (round + 1) * snapshotsInRound) model.step();
+      const txids = [...model.snapshots.keys()].slice(-snapshotsInRound);
+      for (let step = 0; step < stepsInRound; step++) {
+        model.step();
+        await model.check(random.pick(txids));
+      }
+    }
+    t.pass('all of them read as they were');
   } catch (error) {
     t.fail(`seed ${seed} (TIDEMARK_SEED=${seed}): ${error instanceof Error ? error.stack : String(error)}`);
   } finally {

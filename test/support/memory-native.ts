@@ -244,6 +244,7 @@ export class MemoryNative extends MemoryReader implements NativeVolume {
 
   #saveBlock(inode: MemoryInode, sizeClass: number, offset: number, length: number): void {
     const bytes = inode.content.subarray(offset, offset + length);
+    this.bytesSavedAt.set(inode.file, this.log.end);
     const isHole = bytes.every((byte) => byte === 0);
     if (isHole) this.#append(recordType.hole, inode.file, sizeClass, Buffer.alloc(0), offset, length);
     else this.#append(recordType.extent, inode.file, sizeClass, bytes, offset, length);

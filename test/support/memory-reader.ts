@@ -12,6 +12,8 @@ export class MemoryReader {
   readonly tree = new MemoryTree();
   readonly rootId = this.tree.root.file;
   readonly log: LogWriter;
+  /** Where the last pre-image of a file's bytes stands in the log. */
+  readonly bytesSavedAt = new Map<FileId, number>();
 
   constructor(log: LogWriter) {
     this.log = log;
@@ -63,6 +65,7 @@ export class MemoryReader {
       const from = Math.max(start, Number(offset));
       const to = Math.min(start + size, end);
       if (from >= to || kind === PieceKind.Zero) continue;
+      if (kind === PieceKind.File && (this.bytesSavedAt.get(plan.file) ?? -1) >= plan.plannedAt) throw Object.assign(new Error('the plan is out of date'), { code: 'ESTALE' });
       const source = kind === PieceKind.File ? this.tree.get(plan.file).content.subarray(from, to) : this.#record(position, from, to);
       source.copy(result, from - Number(offset));
     }
