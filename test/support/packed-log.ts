@@ -13,6 +13,7 @@ import { recordType } from '../../engine/log-format.js';
 import type { RecordHeader } from '../../engine/log-format.js';
 import { LogReader } from '../../engine/log-reader.js';
 import type { Damage } from '../../engine/log-reader.js';
+import { LogSegments } from '../../engine/log-segments.js';
 import { loadAddon } from '../../engine/native.js';
 import { packSegment } from '../../engine/segment-packing.js';
 import type { PackOptions, PackResult } from '../../engine/segment-packing.js';
@@ -73,11 +74,21 @@ export class PackedLog {
     return packSegment(options, ({ lsn }) => keep(lsn));
   }
 
+  /** LSNs of the segments' first bytes. */
+  bases(): number[] {
+    return [...new LogSegments(this.log, crc32c).refresh()].map(({ base }) => base);
+  }
+
   /** What a reader finds from a position on. */
   read(bodies: 'headers' | 'all', position = 0): { records: LoggedRecord[]; damage: Damage[] } {
+    return this.readIn(this.log, bodies, position);
+  }
+
+  /** The same, in what has become of the log elsewhere. */
+  readIn(directory: string, bodies: 'headers' | 'all' = 'all', position = 0): { records: LoggedRecord[]; damage: Damage[] } {
     const damage: Damage[] = [];
     const records: LoggedRecord[] = [];
-    const reader = new LogReader({ directory: this.log, position, crc: crc32c, bodies, onDamage: (found) => { damage.push(found); } });
+    const reader = new LogReader({ directory, position, crc: crc32c, bodies, onDamage: (found) => { damage.push(found); } });
     for (let record = reader.next(this.writer.end); record !== undefined; record = reader.next(this.writer.end)) {
       const { lsn, type, buffer, start, length } = record;
       records.push({ lsn, type, body: Buffer.from(bodies === 'all' || type !== recordType.extent ? buffer.subarray(start + 48, start + length) : []) });
