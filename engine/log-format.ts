@@ -27,6 +27,7 @@ export const recordTypeMax = 10;
 export type Crc = (bytes: Uint8Array, seed?: number) => number;
 
 const segmentMagic = Buffer.from('TIDELOG1', 'latin1');
+const packedMagic = Buffer.from('TIDEPCK1', 'latin1');
 
 export interface SegmentHeader {
   readonly volumeId: Buffer;
@@ -34,6 +35,8 @@ export interface SegmentHeader {
   /** LSN of the segment's first byte. */
   readonly base: number;
   readonly openTxid: number;
+  /** Of a packed segment: how long it was before, in bytes. Absent in others. */
+  readonly packedBytes?: number;
 }
 
 /** A record's header; the body follows it in the log. */
@@ -49,20 +52,22 @@ export interface RecordHeader {
 
 export function encodeSegmentHeader(header: SegmentHeader, crc: Crc = portableCrc32c): Buffer {
   const bytes = Buffer.alloc(segmentHeaderBytes);
-  segmentMagic.copy(bytes, 0);
+  (header.packedBytes === undefined ? segmentMagic : packedMagic).copy(bytes, 0);
   bytes.writeUInt32LE(logFormatVersion, 8);
   bytes.writeUInt32LE(segmentHeaderBytes, 12);
   header.volumeId.copy(bytes, 16, 0, 16);
   bytes.writeBigUInt64LE(BigInt(header.number), 32);
   bytes.writeBigUInt64LE(BigInt(header.base), 40);
   bytes.writeBigUInt64LE(BigInt(header.openTxid), 48);
+  bytes.writeUInt32LE(header.packedBytes ?? 0, 56);
   bytes.writeUInt32LE(crc(bytes.subarray(0, 60)), 60);
   return bytes;
 }
 
 /** Undefined when the bytes are no segment header or are damaged. Throws VolumeError EFORMAT for a newer version. */
 export function decodeSegmentHeader(bytes: Buffer, crc: Crc = portableCrc32c): SegmentHeader | undefined {
-  if (bytes.length < segmentHeaderBytes || bytes.compare(segmentMagic, 0, 8, 0, 8) !== 0) return undefined;
+  const kind = segmentKind(bytes);
+  if (bytes.length < segmentHeaderBytes || kind === undefined) return undefined;
   if (crc(bytes.subarray(0, 60)) !== bytes.readUInt32LE(60)) return undefined;
   const version = bytes.readUInt32LE(8);
   if (version > logFormatVersion) {
@@ -73,7 +78,14 @@ export function decodeSegmentHeader(bytes: Buffer, crc: Crc = portableCrc32c): S
     number: readNumberLE(bytes, 32),
     base: readNumberLE(bytes, 40),
     openTxid: readNumberLE(bytes, 48),
+    ...(kind === 'packed' ? { packedBytes: bytes.readUInt32LE(56) } : {}),
   };
+}
+
+/** What a segment's first bytes say it is, whether its header is sound or not. */
+export function segmentKind(bytes: Buffer): 'plain' | 'packed' | undefined {
+  if (bytes.subarray(0, segmentMagic.length).equals(segmentMagic)) return 'plain';
+  return bytes.subarray(0, packedMagic.length).equals(packedMagic) ? 'packed' : undefined;
 }
 
 /** A whole record, checksum included, padded to the alignment. */

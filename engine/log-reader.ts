@@ -2,17 +2,20 @@
  * Reads the records of the log in order from a position. In: the `log/` directory and how far it may be read. Out: a
  * view of one record at a time. Bodies of EXTENT records (the bulk of a log) are only read when asked for.
  *
+ * Records are read stretch by stretch: LSNs of one segment that stand side by side in its file. A segment is one stretch; of a packed one, each run is.
+ *
  * Invariants:
- * 1. Nothing at or beyond `limit` is looked at: what stands there may still be in the making.
+ * 1. Nothing at or beyond `limit` is looked at: what stands there may still be in the making. (Nothing is, in a packed segment.)
  * 2. A record handed out has a plausible header, and its checksum was compared, unless it is an EXTENT in 'headers' mode.
  * 3. A bad record is never silent: `onDamage` is told, and reading goes on at the next sound record.
- * 4. A view is good until the next call of `next`.
+ * 4. Every byte below `limit` is of a record that was handed out, of its padding, of a segment's header, left out by packing, or of damage that was told.
+ * 5. A view is good until the next call of `next`.
  */
 import { alignRecord, plausibleHeader, recordBytesMax, recordHeaderBytes, recordType, segmentHeaderBytes, soundRecord } from './log-format.js';
 import type { Crc } from './log-format.js';
 import { readNumberLE } from './ids.js';
 import { LogSegments } from './log-segments.js';
-import type { Segment } from './log-segments.js';
+import type { OpenSegment, Segment } from './log-segments.js';
 
 /** One record, in place. */
 export interface RecordView {
@@ -48,15 +51,28 @@ const windowBytes = 256 * 1024;
 /** After a skipped body the next read is short: what follows is often another body to skip. */
 const windowAfterSkipBytes = 4096;
 
+interface Stretch {
+  readonly segment: OpenSegment;
+  /** LSN of the first record. */
+  readonly start: number;
+  /** LSN behind the last one; Infinity while nobody knows. */
+  readonly end: number;
+  /** Where the first record stands. */
+  readonly fileOffset: number;
+}
+
 export class LogReader {
   readonly #segments: LogSegments;
   readonly #options: LogReaderOptions;
   #buffer = Buffer.allocUnsafe(windowBytes);
+  /** Which part of the segment's file stands in the buffer, and which LSN of the stretch would stand at its first byte. */
   #windowStart = 0;
-  #windowEnd = 0;
-  #segment: Segment | undefined;
-  #segmentEnd = Number.POSITIVE_INFINITY;
+  #windowBytes = 0;
+  #windowLsn = 0;
+  #stretch: Stretch | undefined;
+  #stretchEnd = 0;
   #position: number;
+  #omissions = 0;
   readonly #view: RecordView;
 
   constructor(options: LogReaderOptions) {
@@ -71,17 +87,24 @@ export class LogReader {
     return this.#position;
   }
 
+  /** Grows wherever records may have been left out by packing. */
+  get omissions(): number {
+    return this.#omissions;
+  }
+
   /** The next record that ends at or before `limit`; undefined when there is none. */
   next(limit: number): RecordView | undefined {
     while (this.#position < limit) {
       if (!this.#enter()) return undefined;
-      const end = Math.min(limit, this.#segmentEnd);
-      if (!this.#load(recordHeaderBytes, end) || this.#lengthHere() === 0) {
-        if (!this.#leave(limit)) return undefined;
+      const stretchEnd = this.#stretchEnd;
+      const end = Math.min(limit, stretchEnd);
+      if (this.#load(recordHeaderBytes, end) && this.#lengthHere() !== 0) {
+        const record = this.#recordHere(end);
+        if (record !== undefined) return record;
+      } else if (stretchEnd > limit || stretchEnd === Number.POSITIVE_INFINITY) {
+        if (!this.#wasFollowed()) return undefined;
         continue;
       }
-      const record = this.#recordHere(end);
-      if (record !== undefined) return record;
       this.#skipDamage(limit);
     }
     return undefined;
@@ -91,49 +114,57 @@ export class LogReader {
     this.#segments.close();
   }
 
-  /** Makes #segment the one that holds the position, and steps over its header. */
+  /** Makes the stretch that holds the position the present one, or the next one behind it. */
   #enter(): boolean {
-    if (this.#segment === undefined || this.#position >= this.#segmentEnd) {
-      if (!this.#locate(this.#position)) return false;
-      this.#position = Math.max(this.#position, this.#segment!.base + segmentHeaderBytes);
-    }
+    if (this.#position >= this.#stretchEnd && !this.#locate(this.#position)) return false;
+    this.#position = Math.max(this.#position, this.#stretch!.start);
     return true;
   }
 
   #locate(position: number): boolean {
-    const found = this.#segments.at(position);
-    if (found === undefined) return false;
-    this.#segmentEnd = found.next?.base ?? Number.POSITIVE_INFINITY;
-    if (found.segment === this.#segment) return true;
-    this.#segment = found.segment;
-    this.#windowEnd = this.#windowStart = 0;
-    if (!found.segment.sound) this.#options.onDamage({ lsn: found.segment.base, length: segmentHeaderBytes, segment: found.segment.number });
-    return true;
+    let found = this.#segments.at(position);
+    while (found !== undefined) {
+      const stretch = stretchFrom(position, this.#open(found), found.next);
+      if (stretch !== undefined) {
+        if (stretch.segment.runs !== undefined && stretch.start !== this.#stretch?.start) this.#omissions++;
+        this.#stretch = stretch;
+        this.#stretchEnd = stretch.end;
+        this.#windowLsn = stretch.start - stretch.fileOffset + this.#windowStart;
+        return true;
+      }
+      // Nothing is left in it from there on.
+      this.#omissions++;
+      found = found.next === undefined ? undefined : this.#segments.at(found.next.base);
+    }
+    return false;
   }
 
-  /** The segment holds no more records: on to the next, when there is one below the limit. */
-  #leave(limit: number): boolean {
-    // It was the last one when it was entered: by now it may have been followed.
-    const left = this.#segment;
-    this.#locate(this.#position);
-    if (this.#segment === left) {
-      if (this.#segmentEnd >= limit) return false;
-      this.#locate(this.#segmentEnd);
-    }
-    this.#position = this.#segment!.base + segmentHeaderBytes;
+  #open({ segment, next }: { segment: Segment; next: Segment | undefined }): OpenSegment {
+    const opened = this.#segments.open(segment);
+    if (opened.number === this.#stretch?.segment.number) return opened;
+    this.#windowStart = this.#windowBytes = 0;
+    if (opened.runs === 'damaged') this.#options.onDamage({ lsn: opened.base, length: endOf(opened, next) - opened.base, segment: opened.number });
+    else if (opened.header === undefined) this.#options.onDamage({ lsn: opened.base, length: segmentHeaderBytes, segment: opened.number });
+    return opened;
+  }
+
+  /** The segment was the last one when it was entered, and has no more records: true when it was followed since. */
+  #wasFollowed(): boolean {
+    const left = this.#stretch;
+    if (!this.#locate(this.#position)) return false;
+    if (this.#stretch!.start === left!.start && this.#stretch!.end === left!.end) return false;
+    this.#windowBytes = 0;
     return true;
   }
 
   #recordHere(end: number): RecordView | undefined {
-    const at = this.#position - this.#windowStart;
+    const at = this.#inBuffer();
     if (!plausibleHeader(this.#buffer, at)) return undefined;
     const length = this.#lengthHere();
     if (this.#position + length > end) return undefined;
     const type = this.#buffer[at + 8];
     const skipsBody = (type === recordType.extent || type === recordType.intent) && this.#options.bodies === 'headers';
-    if (!skipsBody && !(this.#load(length, end) && soundRecord(this.#buffer, this.#position - this.#windowStart, this.#options.crc))) {
-      return undefined;
-    }
+    if (!skipsBody && !(this.#load(length, end) && soundRecord(this.#buffer, this.#inBuffer(), this.#options.crc))) return undefined;
     this.#fillView(length);
     this.#position += alignRecord(length);
     return this.#view;
@@ -141,7 +172,7 @@ export class LogReader {
 
   #fillView(length: number): void {
     const view = this.#view;
-    const start = this.#position - this.#windowStart;
+    const start = this.#inBuffer();
     view.lsn = this.#position;
     view.length = length;
     view.buffer = this.#buffer;
@@ -152,18 +183,18 @@ export class LogReader {
     view.txid = readNumberLE(this.#buffer, start + 16);
   }
 
-  /** Moves to the next sound record of this segment, or to the end of what may be read. */
+  /** Moves to the next sound record of this stretch, or to the end of what may be read. */
   #skipDamage(limit: number): void {
     const from = this.#position;
     this.#locate(from);
-    const end = Math.min(limit, this.#segmentEnd);
-    const segment = this.#segment!.number;
+    const { number: segment } = this.#stretch!.segment;
+    const end = Math.min(limit, this.#stretchEnd);
     for (this.#position += 8; this.#position < end; this.#position += 8) {
       if (!this.#load(recordHeaderBytes, end)) break;
-      if (!plausibleHeader(this.#buffer, this.#position - this.#windowStart)) continue;
+      if (!plausibleHeader(this.#buffer, this.#inBuffer())) continue;
       const length = this.#lengthHere();
       if (this.#position + length > end || !this.#load(length, end)) continue;
-      if (!soundRecord(this.#buffer, this.#position - this.#windowStart, this.#options.crc)) continue;
+      if (!soundRecord(this.#buffer, this.#inBuffer(), this.#options.crc)) continue;
       this.#options.onDamage({ lsn: from, length: this.#position - from, segment });
       return;
     }
@@ -172,19 +203,37 @@ export class LogReader {
   }
 
   #lengthHere(): number {
-    return this.#buffer.readUInt32LE(this.#position - this.#windowStart + 4);
+    return this.#buffer.readUInt32LE(this.#inBuffer() + 4);
+  }
+
+  #inBuffer(): number {
+    return this.#position - this.#windowLsn;
   }
 
   /** Brings [position, position + length) into the window; false when the log does not have it below `end`. */
   #load(length: number, end: number): boolean {
-    if (this.#position >= this.#windowStart && this.#position + length <= this.#windowEnd) return true;
     if (this.#position + length > end) return false;
-    const skipped = this.#position > this.#windowEnd && this.#windowEnd > 0;
-    const wanted = Math.min(Math.max(length, skipped ? windowAfterSkipBytes : windowBytes), end - this.#position);
+    const at = this.#inBuffer();
+    if (at >= 0 && at + length <= this.#windowBytes) return true;
+    const skipped = at > this.#windowBytes && this.#windowBytes > 0;
+    const readable = this.#stretch!.segment.runs === undefined ? end - this.#position : Number.POSITIVE_INFINITY;
+    const wanted = Math.min(Math.max(length, skipped ? windowAfterSkipBytes : windowBytes), readable);
     if (wanted > this.#buffer.length) this.#buffer = Buffer.allocUnsafe(Math.max(wanted, recordBytesMax));
-    const count = this.#segments.read(this.#segment!, this.#buffer, wanted, this.#position - this.#segment!.base);
-    this.#windowStart = this.#position;
-    this.#windowEnd = this.#position + count;
-    return count >= length;
+    this.#windowStart += at;
+    this.#windowLsn = this.#position;
+    this.#windowBytes = this.#segments.read(this.#buffer, wanted, this.#windowStart);
+    return this.#windowBytes >= length;
   }
+}
+
+/** The stretch of a segment that holds a position or follows on it; undefined when nothing is left in it from there on. */
+function stretchFrom(position: number, segment: OpenSegment, next: Segment | undefined): Stretch | undefined {
+  if (segment.runs === undefined) return { segment, start: segment.base + segmentHeaderBytes, end: endOf(segment, next), fileOffset: segmentHeaderBytes };
+  const run = segment.runs === 'damaged' ? undefined : segment.runs.from(position - segment.base);
+  return run === undefined ? undefined : { segment, start: segment.base + run.offset, end: segment.base + run.offset + run.length, fileOffset: run.fileOffset };
+}
+
+/** LSN behind a segment; Infinity while nobody knows. */
+function endOf(segment: OpenSegment, next: Segment | undefined): number {
+  return next?.base ?? segment.base + (segment.header?.packedBytes ?? Number.POSITIVE_INFINITY);
 }

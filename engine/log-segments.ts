@@ -1,23 +1,32 @@
 /**
- * The segments of a log: which file holds a position. In: the `log/` directory. Out: open descriptors and bases.
+ * The segments of a log: which file holds a position, and where in it. In: the `log/` directory. Out: segments and their bytes.
  *
  * Invariants:
- * 1. Segments stand in order of their bases; the list only grows at its end (until `forget`).
- * 2. At most one descriptor is open at a time.
+ * 1. Segments stand in order of their bases; the list only grows at its end.
+ * 2. At most one segment is open at a time. What is told of it, and what is read, comes from the one file that was opened, also when another one has
+ *    taken its place since (a packed one, with fewer records at the same positions).
  * 3. A segment whose header is damaged still has its place: its base follows from the file before it.
  */
-import { closeSync, openSync, readSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeSegmentHeader, segmentHeaderBytes } from './log-format.js';
-import type { Crc } from './log-format.js';
+import { decodeSegmentHeader, segmentFileName, segmentHeaderBytes, segmentKind } from './log-format.js';
+import type { Crc, SegmentHeader } from './log-format.js';
+import { decodeRunTable, runTableBytes, runTableHeadBytes } from './run-table.js';
+import type { RunTable } from './run-table.js';
 
 export interface Segment {
   readonly number: number;
   readonly path: string;
   /** LSN of the first byte. */
   readonly base: number;
-  /** false: the header's checksum is wrong. */
-  readonly sound: boolean;
+}
+
+/** A segment whose file is open. */
+export interface OpenSegment extends Segment {
+  /** Undefined: its checksum is wrong. */
+  readonly header: SegmentHeader | undefined;
+  /** What a packed segment holds; 'damaged': nobody can tell. Undefined for one that is not packed: everything. */
+  readonly runs: RunTable | 'damaged' | undefined;
 }
 
 const namePattern = /^([0-9a-f]{16})\.log$/;
@@ -26,7 +35,7 @@ export class LogSegments {
   readonly #directory: string;
   readonly #crc: Crc;
   #list: Segment[] = [];
-  #open: { segment: Segment; fd: number } | undefined;
+  #open: { readonly segment: OpenSegment; readonly fd: number } | undefined;
 
   constructor(directory: string, crc: Crc) {
     this.#directory = directory;
@@ -61,19 +70,25 @@ export class LogSegments {
     return segment === undefined ? undefined : { segment, next: this.#list[Math.max(index, 0) + 1] };
   }
 
-  /** Reads bytes of a segment; returns how many there were. */
-  read(segment: Segment, target: Buffer, length: number, fileOffset: number): number {
-    if (this.#open?.segment !== segment) {
-      this.close();
-      this.#open = { segment, fd: openSync(segment.path, 'r') };
+  /** Opens a segment in the place of the one that is open, unless it is that one. */
+  open(segment: Segment): OpenSegment {
+    if (this.#open?.segment.number === segment.number) return this.#open.segment;
+    this.close();
+    const fd = openSync(segment.path, 'r');
+    try {
+      const opened = { ...segment, ...this.#examine(fd) };
+      this.#open = { segment: opened, fd };
+      return opened;
+    } catch (error) {
+      closeSync(fd);
+      throw error;
     }
-    let done = 0;
-    while (done < length) {
-      const count = readSync(this.#open!.fd, target, done, length - done, fileOffset + done);
-      if (count === 0) break;
-      done += count;
-    }
-    return done;
+  }
+
+  /** Reads bytes of the open segment; returns how many there were. */
+  read(target: Buffer, length: number, fileOffset: number): number {
+    if (this.#open === undefined) throw new Error('no segment is open');
+    return readFully(this.#open.fd, target.subarray(0, length), fileOffset);
   }
 
   close(): void {
@@ -93,19 +108,59 @@ export class LogSegments {
   }
 
   #describe(number: number): Segment | undefined {
-    const path = join(this.#directory, `${number.toString(16).padStart(16, '0')}.log`);
-    const fd = openSync(path, 'r');
-    try {
-      const bytes = Buffer.alloc(segmentHeaderBytes);
-      // A file without a header is being made: it counts from the moment it has one.
-      if (readSync(fd, bytes, 0, segmentHeaderBytes, 0) < segmentHeaderBytes) return undefined;
-      const header = decodeSegmentHeader(bytes, this.#crc);
-      if (header !== undefined) return { number, path, base: header.base, sound: true };
-    } finally {
-      closeSync(fd);
-    }
-    const previous = this.#list.at(-1);
-    const base = previous === undefined ? 0 : previous.base + statSync(previous.path).size;
-    return { number, path, base, sound: false };
+    const path = join(this.#directory, segmentFileName(number));
+    const bytes = headerBytesOf(path);
+    // A file without a header is being made: it counts from the moment it has one.
+    if (bytes === undefined) return undefined;
+    return { number, path, base: decodeSegmentHeader(bytes, this.#crc)?.base ?? this.#endOfLast() };
   }
+
+  #endOfLast(): number {
+    const last = this.#list.at(-1);
+    if (last === undefined) return 0;
+    const header = decodeSegmentHeader(headerBytesOf(last.path) ?? Buffer.alloc(0), this.#crc);
+    return last.base + (header?.packedBytes ?? statSync(last.path).size);
+  }
+
+  #examine(fd: number): Pick<OpenSegment, 'header' | 'runs'> {
+    const bytes = Buffer.alloc(segmentHeaderBytes);
+    readFully(fd, bytes, 0);
+    const header = decodeSegmentHeader(bytes, this.#crc);
+    const kind = segmentKind(bytes);
+    if (kind === 'plain') return { header, runs: undefined };
+    const runs = this.#runs(fd, header?.packedBytes ?? Number.POSITIVE_INFINITY);
+    // With damage in its first bytes it may be either; a sound table is never there by chance.
+    return { header, runs: kind === 'packed' ? runs ?? 'damaged' : runs };
+  }
+
+  #runs(fd: number, segmentBytes: number): RunTable | undefined {
+    const head = Buffer.alloc(runTableHeadBytes);
+    const fileBytes = fstatSync(fd).size;
+    if (readFully(fd, head, segmentHeaderBytes) < head.length || runTableBytes(head) > fileBytes) return undefined;
+    const bytes = Buffer.alloc(runTableBytes(head));
+    const count = readFully(fd, bytes, segmentHeaderBytes);
+    return decodeRunTable(bytes.subarray(0, count), { segmentBytes, fileBytes }, this.#crc);
+  }
+}
+
+/** Undefined when the file is shorter. */
+function headerBytesOf(path: string): Buffer | undefined {
+  const fd = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(segmentHeaderBytes);
+    return readFully(fd, bytes, 0) < bytes.length ? undefined : bytes;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** How many bytes there were: fewer only at the end of the file. */
+function readFully(fd: number, target: Buffer, fileOffset: number): number {
+  let done = 0;
+  while (done < target.length) {
+    const count = readSync(fd, target, done, target.length - done, fileOffset + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return done;
 }

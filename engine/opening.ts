@@ -12,6 +12,7 @@ import { findExternalChanges } from './external-changes.js';
 import type { IndexStore } from './index-store.js';
 import type { NativeAddon, NativeVolume } from './native.js';
 import type { Paths } from './paths.js';
+import { removeUnfinishedPacking } from './segment-packing.js';
 import { readExcludes } from './store-excludes.js';
 import { openStoreFiles } from './store-files.js';
 import type { StoreFiles } from './store-files.js';
@@ -52,7 +53,10 @@ export function openStore(directory: string, options: StoreOpenOptions, addon: N
   try {
     const { strict = true, failpoint = '' } = options;
     const exclude = options.exclude ?? readExcludes(files.root);
-    return { files, native: addon.openVolume({ backing: directory, strict, exclude, failpoint }), exclude };
+    const native = addon.openVolume({ backing: directory, strict, exclude, failpoint });
+    // Not before: until it had the lock, another process might have been packing.
+    removeUnfinishedPacking(files.log);
+    return { files, native, exclude };
   } catch (error) {
     files.close();
     throw openError(error, directory);

@@ -26,6 +26,7 @@
         "src/ops_open.cc",
         "src/ops_rename.cc",
         "src/ops_write.cc",
+        "src/packed.cc",
         "src/pieces.cc",
         "src/record.cc",
         "src/roll_forward.cc",

@@ -207,6 +207,17 @@ export interface NativeVolume {
   settle(): Promise<LogState>;
   /** Waits until the log is on the disk. */
   syncLog(): Promise<void>;
+  /**
+   * Closed segments that end at or below this position may be packed (docs/FORMAT.md): should the process or the power go now, recovery would not read them. It only
+   * grows while the volume is open.
+   */
+  packableBelow(): Lsn;
+  /**
+   * The file of this closed segment has been replaced, durably, by one that holds the same records at the same positions, or some of them: from now on it is read. Who
+   * is reading goes on in the old file, which is let go then. Rejects with EBUSY when the segment may not be packed (the newest, and others that recovery needs), EINVAL
+   * when there is no such segment or the new file stands for other positions, EFORMAT when it is no segment of this volume; then the old file is still read.
+   */
+  replaceSegment(number: number): Promise<void>;
   /** Makes barriers end no transaction until release: what happens meanwhile is one transaction. Counted; never longer than 10 minutes. */
   holdTransaction(): void;
   releaseTransaction(actor: Caller, command: string): void;
@@ -253,6 +264,8 @@ export interface NativeAddon {
   setThreadIdle(threadId: number, isIdle: boolean): void;
   /** Takes the pages of a file out of this process's shared mappings (they stay in the page cache), so that they do not count as its memory. */
   releaseMapped(path: string): void;
+  /** What removing a file would give back: the bytes of its blocks, without those that it shares with other files (reflink). */
+  unsharedBytes(path: string): number;
 }
 
 /**

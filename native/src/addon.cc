@@ -1,12 +1,17 @@
 #include "addon.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "backing.h"
 #include "crc32c.h"
 
 namespace tidemark {
@@ -72,6 +77,41 @@ Napi::Value releaseMapped(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// Adds up the extents of a file that it has for itself. false where the file system does not tell.
+bool addUnshared(int fd, uint64_t* bytes) {
+  constexpr uint32_t kAtOnce = 256;
+  std::vector<char> room(sizeof(struct fiemap) + kAtOnce * sizeof(struct fiemap_extent));
+  auto* map = reinterpret_cast<struct fiemap*>(room.data());
+  for (uint64_t start = 0;;) {
+    *map = {};
+    map->fm_start = start;
+    map->fm_length = FIEMAP_MAX_OFFSET - start;
+    map->fm_flags = FIEMAP_FLAG_SYNC;
+    map->fm_extent_count = kAtOnce;
+    if (ioctl(fd, FS_IOC_FIEMAP, map) != 0) return false;
+    for (uint32_t i = 0; i < map->fm_mapped_extents; i++) {
+      const struct fiemap_extent& extent = map->fm_extents[i];
+      if ((extent.fe_flags & FIEMAP_EXTENT_SHARED) == 0) *bytes += extent.fe_length;
+      start = extent.fe_logical + extent.fe_length;
+      if ((extent.fe_flags & FIEMAP_EXTENT_LAST) != 0) return true;
+    }
+    if (map->fm_mapped_extents == 0) return true;
+  }
+}
+
+Napi::Value unsharedBytes(const Napi::CallbackInfo& info) {
+  const std::string path = info[0].As<Napi::String>();
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat st;
+  if (!fd.valid() || fstat(fd.get(), &st) != 0) {
+    errnoError(info.Env(), errno, "cannot open " + path).ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+  uint64_t bytes = 0;
+  if (!addUnshared(fd.get(), &bytes)) bytes = static_cast<uint64_t>(st.st_blocks) * 512;
+  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
+}
+
 Napi::Value setThreadIdle(const Napi::CallbackInfo& info) {
   const struct sched_param parameters {};
   sched_setscheduler(info[0].As<Napi::Number>().Int32Value(), info[1].ToBoolean() ? SCHED_IDLE : SCHED_OTHER, &parameters);
@@ -83,6 +123,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("crc32c", Napi::Function::New(env, checksum, "crc32c"));
   exports.Set("releaseMapped", Napi::Function::New(env, releaseMapped, "releaseMapped"));
   exports.Set("setThreadIdle", Napi::Function::New(env, setThreadIdle, "setThreadIdle"));
+  exports.Set("unsharedBytes", Napi::Function::New(env, unsharedBytes, "unsharedBytes"));
   exports.Set("files", makeFileCalls(env));
   return exports;
 }

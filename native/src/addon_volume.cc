@@ -40,6 +40,8 @@ class VolumeWrap : public Napi::ObjectWrap<VolumeWrap> {
   Napi::Value logState(const Napi::CallbackInfo& info) { return logStateOf(info.Env()); }
   Napi::Value settle(const Napi::CallbackInfo& info);
   Napi::Value syncLog(const Napi::CallbackInfo& info);
+  Napi::Value packableBelow(const Napi::CallbackInfo& info) { return fromU64(info.Env(), volume_->log.packableBelow()); }
+  Napi::Value replaceSegment(const Napi::CallbackInfo& info);
   Napi::Value holdTransaction(const Napi::CallbackInfo& info);
   Napi::Value releaseTransaction(const Napi::CallbackInfo& info);
   Napi::Value appendPin(const Napi::CallbackInfo& info);
@@ -82,6 +84,7 @@ void VolumeWrap::define(Napi::Env env) {
   Napi::Function function = DefineClass(
       env, "NativeVolume",
       {InstanceMethod("logState", &VolumeWrap::logState), InstanceMethod("settle", &VolumeWrap::settle), InstanceMethod("syncLog", &VolumeWrap::syncLog),
+       InstanceMethod("packableBelow", &VolumeWrap::packableBelow), InstanceMethod("replaceSegment", &VolumeWrap::replaceSegment),
        InstanceMethod("holdTransaction", &VolumeWrap::holdTransaction), InstanceMethod("releaseTransaction", &VolumeWrap::releaseTransaction),
        InstanceMethod("appendPin", &VolumeWrap::appendPin), InstanceMethod("appendExternal", &VolumeWrap::appendExternal), InstanceMethod("stat", &VolumeWrap::stat),
        InstanceMethod("readDirectory", &VolumeWrap::readDirectory), InstanceMethod("readLink", &VolumeWrap::readLink), InstanceMethod("xattrs", &VolumeWrap::xattrs),
@@ -148,6 +151,18 @@ Napi::Value VolumeWrap::settle(const Napi::CallbackInfo& info) {
 Napi::Value VolumeWrap::syncLog(const Napi::CallbackInfo& info) {
   auto volume = volume_;
   return inBackground(info.Env(), "cannot sync the log", [volume] { return volume->log.waitDurable(volume->log.end()); }, nullptr);
+}
+
+Napi::Value VolumeWrap::replaceSegment(const Napi::CallbackInfo& info) {
+  auto volume = volume_;
+  const uint64_t number = toU64(info[0]);
+  return inBackground(
+      info.Env(), "cannot take over segment " + std::to_string(number),
+      [volume, number] {
+        const int error = volume->log.replaceSegment(number);
+        return error == EILSEQ ? kFormatError : error;
+      },
+      nullptr);
 }
 
 Napi::Value VolumeWrap::holdTransaction(const Napi::CallbackInfo& info) {

@@ -52,7 +52,8 @@ int Log::createSegment() {
   header.openTxid = lastTxid_;
   header.crc = crc32c(&header, sizeof header - 4);
   RecordBatch floor(lastTxid_);
-  if (const Lsn position = floor_.load(); position != 0) floor.note(Note::kFloor, wallClockNs(), position);
+  const Lsn told = floor_.load();
+  if (told != 0) floor.note(Note::kFloor, wallClockNs(), told);
   std::vector<char> head(sizeof header + floor.size());
   memcpy(head.data(), &header, sizeof header);
   if (!floor.empty()) memcpy(head.data() + sizeof header, floor.data(), floor.size());
@@ -68,6 +69,7 @@ int Log::createSegment() {
   zeroedUntil_ = 0;
   std::lock_guard<std::mutex> guard(segmentsMutex_);
   segments_[base] = segment;
+  recoveryStart_.store(recoveryStart(told), std::memory_order_release);
   end_.store(base + head.size(), std::memory_order_release);
   return 0;
 }
@@ -319,7 +321,30 @@ std::shared_ptr<Segment> Log::segmentAt(Lsn position) const {
 ssize_t Log::read(Lsn position, void* bytes, size_t length) const {
   const std::shared_ptr<Segment> segment = segmentAt(position);
   if (segment == nullptr) return -ENOENT;
-  return readFully(segment->fd, static_cast<char*>(bytes), length, position - segment->base);
+  const uint64_t offset = position - segment->base;
+  if (segment->packedBytes == 0) return readFully(segment->fd, static_cast<char*>(bytes), length, offset);
+  std::shared_ptr<const RunTable> table;
+  // Without a sound table nobody knows where anything is.
+  if (const int error = tables_.get(segment, segment->fd, segment->packedBytes, &table)) return error == EILSEQ ? -EIO : -error;
+  const RunTable::Run run = table->from(offset);
+  if (run.length == 0) return -ENOENT;
+  return readFully(segment->fd, static_cast<char*>(bytes), std::min<uint64_t>(length, run.length), run.fileOffset);
+}
+
+int Log::replaceSegment(uint64_t number) {
+  // Holds the old one at the end: it goes after the lock has gone, for with its last descriptor 64 MiB are freed.
+  std::shared_ptr<Segment> segment;
+  if (const int error = openSegment(number, &segment)) return error == ENODATA ? EILSEQ : error;
+  // Its maker has just written all of it; history is seldom read.
+  posix_fadvise(segment->fd, 0, 0, POSIX_FADV_DONTNEED);
+  std::lock_guard<std::mutex> guard(segmentsMutex_);
+  const auto old = segments_.find(segment->base);
+  if (old == segments_.end() || old->second->number != number) return EINVAL;
+  if (segment->base >= packableBelow()) return EBUSY;
+  // What is packable has been followed by other segments.
+  if (segment->packedBytes != 0 && segment->base + segment->packedBytes != std::next(old)->first) return EINVAL;
+  std::swap(old->second, segment);
+  return 0;
 }
 
 }  // namespace tidemark

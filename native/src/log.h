@@ -9,6 +9,7 @@
 // 4. Once a sync has failed no later one may claim success: the error is kept and every wait returns it.
 // 5. A callback given to whenDurable runs exactly once, never under a lock of the log, nor on a thread that waits in
 //    waitDurable (which may hold the very lock that the callback needs).
+// 6. Every closed segment from recoveryStart_ on is as it was written; only those before may have been packed.
 #pragma once
 
 #include <condition_variable>
@@ -19,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "packed.h"
 #include "record.h"
 
 namespace tidemark {
@@ -27,6 +29,8 @@ struct Segment {
   int fd = -1;
   uint64_t number = 0;
   Lsn base = 0;
+  // Of a packed segment: the positions that it stands for. 0: it is none.
+  uint64_t packedBytes = 0;
   // Bytes whose pages were dropped from the page cache. Of the thread that syncs.
   uint64_t dropped = 0;
   ~Segment();
@@ -122,21 +126,33 @@ class Log {
   // Nothing more will be appended. 0 or an errno.
   int finish();
 
-  // Reads payload bytes; may be short only at the log's end. Bytes read, or -errno.
+  // Reads payload bytes; short only at the log's end, and where a packed segment left something out. Bytes read, or -errno (ENOENT: what stood there
+  // was left out; EIO: nobody can tell).
   ssize_t read(Lsn position, void* bytes, size_t length) const;
+
+  // Segments that end at or below this position may be packed: recovery will not read them.
+  Lsn packableBelow() const { return recoveryStart_.load(std::memory_order_acquire); }
+  // The file of this segment has been replaced: from now on it is read. Who is reading goes on in the old one. 0 or an errno; EBUSY: not packable;
+  // EINVAL: there is no such segment, or what replaced it stands for other positions; EILSEQ: it is none of ours, or damaged. Then the old one is kept.
+  int replaceSegment(uint64_t number);
 
  private:
 
   int openSegments();
-  int openSegment(uint64_t number);
+  // 0 or an errno; ENODATA: the file has no sound header.
+  int openSegment(uint64_t number, std::shared_ptr<Segment>* opened) const;
   int recoverTail(LogRecovery* found);
   // Reads a whole segment; `*good`: where the last sound record ends, `*bytes`: the file's length. In the newest, what stands behind a gap that was not
   // synced does not count.
   int scan(const Segment& segment, LogRecovery* found, uint64_t* good, uint64_t* bytes) const;
-  void noteRecord(const char* record, Lsn position, LogRecovery* found) const;
+  int scanPacked(const std::shared_ptr<Segment>& segment, LogRecovery* found) const;
+  static void noteHeader(const SegmentHeader& header, LogRecovery* found);
+  static void noteRecord(const char* record, Lsn position, LogRecovery* found);
   static void noteIntent(const RecordHeader& header, Lsn position, LogRecovery* found);
-  // The base of the first segment that recovery has to read.
-  Lsn recoveryStart() const;
+  // The base of the first segment that recovery has to read when the newest tells this floor (0: none).
+  Lsn recoveryStart(Lsn floor) const;
+  // The floor that the newest segment tells, or 0.
+  Lsn toldFloor() const;
   static void noteName(const RecordHeader& header, const char* body, LogRecovery* found);
   int createSegment();
   int rollIfFull();
@@ -184,6 +200,7 @@ class Log {
   // Guards segments_. Taken after appendMutex_.
   mutable std::mutex segmentsMutex_;
   std::map<Lsn, std::shared_ptr<Segment>> segments_;
+  mutable RunTables tables_;
 
   // Guards all below, but the atomics. Never held together with appendMutex_.
   std::mutex syncMutex_;
@@ -201,6 +218,7 @@ class Log {
   std::atomic<bool> clones_{true};
   std::atomic<uint64_t> recordCount_{0};
   std::atomic<Lsn> floor_{0};
+  std::atomic<Lsn> recoveryStart_{0};
   std::atomic<Lsn> end_{0};
   std::atomic<Lsn> durable_{0};
 };

@@ -14,8 +14,10 @@
 namespace tidemark {
 namespace {
 
+bool isPacked(const SegmentHeader& header) { return memcmp(header.magic, kPackedMagic, sizeof header.magic) == 0; }
+
 bool headerIsSound(const SegmentHeader& header) {
-  return memcmp(header.magic, kSegmentMagic, sizeof header.magic) == 0 && crc32c(&header, sizeof header - 4) == header.crc;
+  return (isPacked(header) || memcmp(header.magic, kSegmentMagic, sizeof header.magic) == 0) && crc32c(&header, sizeof header - 4) == header.crc;
 }
 
 std::vector<uint64_t> segmentNumbers(int directoryFd) {
@@ -73,7 +75,7 @@ uint64_t writtenBytes(int fd, uint64_t from, uint64_t end) {
 
 }  // namespace
 
-int Log::openSegment(uint64_t number) {
+int Log::openSegment(uint64_t number, std::shared_ptr<Segment>* opened) const {
   char name[32];
   snprintf(name, sizeof name, "%016llx.log", static_cast<unsigned long long>(number));
   auto segment = std::make_shared<Segment>();
@@ -83,18 +85,23 @@ int Log::openSegment(uint64_t number) {
   const ssize_t count = pread(segment->fd, &header, sizeof header, 0);
   if (count != static_cast<ssize_t>(sizeof header) || !headerIsSound(header)) return ENODATA;
   if (header.version != kFormatVersion || memcmp(header.volumeId, volumeId_, sizeof volumeId_) != 0) return EILSEQ;
+  if (isPacked(header) && header.packedBytes < sizeof header) return EILSEQ;
   segment->number = number;
   segment->base = header.base;
-  segments_[header.base] = segment;
-  current_ = segment;
+  if (isPacked(header)) segment->packedBytes = header.packedBytes;
+  *opened = segment;
   return 0;
 }
 
 int Log::openSegments() {
   const std::vector<uint64_t> numbers = segmentNumbers(directoryFd_);
   for (size_t i = 0; i < numbers.size(); i++) {
-    const int error = openSegment(numbers[i]);
-    if (error == 0) continue;
+    std::shared_ptr<Segment> segment;
+    const int error = openSegment(numbers[i], &segment);
+    if (error == 0) {
+      segments_[segment->base] = current_ = segment;
+      continue;
+    }
     // A crash between making the newest segment and writing its header leaves a name without content.
     if (error == ENODATA && i + 1 == numbers.size()) {
       char name[32];
@@ -130,7 +137,7 @@ void Log::noteIntent(const RecordHeader& header, Lsn position, LogRecovery* foun
                 intents.end());
 }
 
-void Log::noteRecord(const char* record, Lsn position, LogRecovery* found) const {
+void Log::noteRecord(const char* record, Lsn position, LogRecovery* found) {
   RecordHeader header;
   memcpy(&header, record, sizeof header);
   const auto type = static_cast<RecordType>(header.type);
@@ -151,6 +158,12 @@ void Log::noteRecord(const char* record, Lsn position, LogRecovery* found) const
   found->clean = isNote(header, Note::kCleanUnmount);
 }
 
+void Log::noteHeader(const SegmentHeader& header, LogRecovery* found) {
+  // Without a sound END, the txid the segment was opened with is the best that is known.
+  found->lastEnded = std::max(found->lastEnded, header.openTxid == 0 ? 0 : header.openTxid - 1);
+  found->lastSeen = std::max(found->lastSeen, found->lastEnded);
+}
+
 int Log::scan(const Segment& segment, LogRecovery* found, uint64_t* good, uint64_t* bytes) const {
   struct stat st;
   if (fstat(segment.fd, &st) != 0) return errno;
@@ -159,9 +172,7 @@ int Log::scan(const Segment& segment, LogRecovery* found, uint64_t* good, uint64
   if (mapped == MAP_FAILED) return errno;
   SegmentHeader segmentHeader;
   memcpy(&segmentHeader, mapped, sizeof segmentHeader);
-  // Without a sound END, the txid the segment was opened with is the best that is known.
-  found->lastEnded = std::max(found->lastEnded, segmentHeader.openTxid == 0 ? 0 : segmentHeader.openTxid - 1);
-  found->lastSeen = std::max(found->lastSeen, found->lastEnded);
+  noteHeader(segmentHeader, found);
   const bool isNewest = &segment == current_.get();
   uint64_t offset = sizeof(SegmentHeader);
   *good = offset;
@@ -189,24 +200,62 @@ int Log::scan(const Segment& segment, LogRecovery* found, uint64_t* good, uint64
   return 0;
 }
 
-Lsn Log::recoveryStart() const {
-  const auto last = segments_.find(current_->base);
+int Log::scanPacked(const std::shared_ptr<Segment>& segment, LogRecovery* found) const {
+  std::shared_ptr<const RunTable> table;
+  const int error = tables_.get(segment, segment->fd, segment->packedBytes, &table);
+  if (error == EILSEQ) found->damagedAt.push_back(segment->base);
+  if (error != 0) return error == EILSEQ ? 0 : error;
+  std::vector<char> bytes(sizeof(SegmentHeader));
+  SegmentHeader header;
+  if (readFully(segment->fd, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return EIO;
+  memcpy(&header, bytes.data(), sizeof header);
+  noteHeader(header, found);
+  for (size_t i = 0; i < table->size(); i++) {
+    const RunTable::Run run = table->at(i);
+    bytes.resize(run.length);
+    if (readFully(segment->fd, bytes.data(), run.length, run.fileOffset) != static_cast<ssize_t>(run.length)) return EIO;
+    for (uint64_t offset = 0; offset < run.length;) {
+      const uint64_t sound = nextSound(bytes.data(), offset, run.length);
+      if (sound != offset) found->damagedAt.push_back(segment->base + run.offset + offset);
+      offset = sound;
+      if (offset == run.length) break;
+      RecordHeader record;
+      memcpy(&record, bytes.data() + offset, sizeof record);
+      noteRecord(bytes.data() + offset, segment->base + run.offset + offset, found);
+      offset += align8(record.length);
+    }
+  }
+  return 0;
+}
+
+Lsn Log::recoveryStart(Lsn floor) const {
+  const auto last = std::prev(segments_.end());
   // A transaction may have begun in the segment before the last and lack its END.
-  Lsn start = last == segments_.begin() ? last->first : std::prev(last)->first;
+  const Lsn start = last == segments_.begin() ? last->first : std::prev(last)->first;
+  const auto holder = segments_.upper_bound(floor);
+  return floor == 0 || holder == segments_.begin() ? start : std::min(start, std::prev(holder)->first);
+}
+
+Lsn Log::toldFloor() const {
   char first[sizeof(RecordHeader) + sizeof(int64_t)];
+  if (pread(current_->fd, first, sizeof first, sizeof(SegmentHeader)) != static_cast<ssize_t>(sizeof first) || !recordIsSound(first, sizeof first)) return 0;
   RecordHeader header;
-  if (pread(current_->fd, first, sizeof first, sizeof(SegmentHeader)) != static_cast<ssize_t>(sizeof first) || !recordIsSound(first, sizeof first)) return start;
   memcpy(&header, first, sizeof header);
-  if (!isNote(header, Note::kFloor)) return start;
-  const auto holder = segments_.upper_bound(header.offset);
-  return holder == segments_.begin() ? start : std::min(start, std::prev(holder)->first);
+  return isNote(header, Note::kFloor) ? header.offset : 0;
 }
 
 int Log::recoverTail(LogRecovery* found) {
   uint64_t good = 0;
   uint64_t bytes = 0;
-  for (auto segment = segments_.find(recoveryStart()); segment != segments_.end(); segment++) {
-    if (const int error = scan(*segment->second, found, &good, &bytes)) return error;
+  recoveryStart_ = recoveryStart(toldFloor());
+  // None of these was packed, unless newer ones were lost.
+  for (auto segment = segments_.find(recoveryStart_); segment != segments_.end(); segment++) {
+    const bool isPacked = segment->second->packedBytes != 0;
+    if (const int error = isPacked ? scanPacked(segment->second, found) : scan(*segment->second, found, &good, &bytes)) return error;
+  }
+  if (current_->packedBytes != 0) {
+    end_ = current_->base + current_->packedBytes;
+    return 0;
   }
   if (good < bytes) found->tornBytes = writtenBytes(current_->fd, good, bytes);
   // good > bytes: the last record's padding was not written; the file has to end where end() says.
@@ -233,7 +282,8 @@ int Log::open(int directoryFd, const uint8_t (&volumeId)[16], LogRecovery* found
   if (fdatasync(current_->fd) != 0) return errno;
   durable_ = end_.load();
   lastTxid_ = found->lastSeen + 1;
-  return 0;
+  // Nothing is ever appended to a packed one.
+  return current_->packedBytes != 0 ? createSegment() : 0;
 }
 
 }  // namespace tidemark

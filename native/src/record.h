@@ -35,7 +35,8 @@ struct SegmentHeader {
   uint64_t number;
   uint64_t base;
   uint64_t openTxid;
-  uint32_t zero;
+  // Of a packed segment: how long it was before. 0 in others.
+  uint32_t packedBytes;
   uint32_t crc;
 };
 static_assert(sizeof(SegmentHeader) == 64, "FORMAT: a segment header is 64 bytes");
@@ -85,6 +86,7 @@ struct EndBody {
 static_assert(sizeof(EndBody) == 24, "FORMAT: an end is 24 bytes and the command");
 
 constexpr char kSegmentMagic[9] = "TIDELOG1";
+constexpr char kPackedMagic[9] = "TIDEPCK1";
 constexpr uint32_t kFormatVersion = 1;
 constexpr uint32_t kMaxRecordBytes = 2u << 20;
 constexpr size_t kLeastPadding = sizeof(RecordHeader) + 8;

@@ -1,7 +1,7 @@
 // An opened volume: the backing directory, its log, its transactions, the inodes known. What a session and the addon work on.
 //
 // Lock order, over all files: change locks (Inodes) → session maps → transactions → log append → log segments;
-// inode table → descriptors; the log's sync mutex is held together with none of them.
+// inode table → descriptors; the log's sync mutex and the one of its run tables are held together with none of them.
 #pragma once
 
 #include <atomic>

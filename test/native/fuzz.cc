@@ -17,6 +17,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <thread>
 
 #include "../../native/src/crc32c.h"
 #include "../../native/src/session.h"
@@ -75,21 +76,53 @@ void appendRecord(Dice* dice, std::vector<char>* out) {
   }
 }
 
-std::vector<char> makeSegment(Dice* dice, const uint8_t (&id)[16]) {
-  std::vector<char> bytes(sizeof(SegmentHeader));
+SegmentHeader makeHeader(Dice* dice, const char* magic, const uint8_t (&id)[16]) {
   SegmentHeader header{};
-  memcpy(header.magic, kSegmentMagic, sizeof header.magic);
+  memcpy(header.magic, magic, sizeof header.magic);
   header.version = dice->oneIn(20) ? 2 : kFormatVersion;
   header.headerBytes = sizeof header;
   memcpy(header.volumeId, id, sizeof id);
-  header.number = 1;
   header.openTxid = dice->number();
+  return header;
+}
+
+std::vector<char> makeSegment(Dice* dice, const uint8_t (&id)[16], uint64_t number, Lsn base) {
+  std::vector<char> bytes(sizeof(SegmentHeader));
+  SegmentHeader header = makeHeader(dice, kSegmentMagic, id);
+  header.number = number;
+  header.base = base;
   header.crc = crc32c(&header, offsetof(SegmentHeader, crc), 0);
   memcpy(bytes.data(), &header, sizeof header);
   for (uint64_t count = dice->below(12); count > 0; count--) appendRecord(dice, &bytes);
   if (dice->oneIn(2)) dice->flip(&bytes, dice->oneIn(5) ? 0 : sizeof header);
   if (dice->oneIn(4)) bytes.resize(dice->below(bytes.size() + 1));
   if (dice->oneIn(4)) bytes.resize(bytes.size() + dice->below(5000));
+  return bytes;
+}
+
+// A packed segment, whose runs need not hold records: `*runs` tells offsets and lengths. It stands for `*packedBytes`.
+std::vector<char> makePacked(Dice* dice, const uint8_t (&id)[16], std::vector<std::pair<uint32_t, uint32_t>>* runs, uint32_t* packedBytes) {
+  std::vector<char> body;
+  uint32_t offset = sizeof(SegmentHeader);
+  for (uint64_t count = dice->below(5); count > 0; count--) {
+    const size_t start = body.size();
+    for (uint64_t records = 1 + dice->below(3); records > 0; records--) appendRecord(dice, &body);
+    offset += static_cast<uint32_t>(8 * dice->below(20));
+    runs->emplace_back(offset, static_cast<uint32_t>(body.size() - start));
+    offset += runs->back().second;
+  }
+  *packedBytes = offset + static_cast<uint32_t>(8 * dice->below(20));
+  SegmentHeader header = makeHeader(dice, kPackedMagic, id);
+  header.number = 1;
+  header.packedBytes = *packedBytes;
+  header.crc = crc32c(&header, offsetof(SegmentHeader, crc), 0);
+  const uint32_t count = static_cast<uint32_t>(runs->size());
+  const uint32_t head[2] = {count, crc32c(runs->data(), count * sizeof runs->front(), crc32c(&count, sizeof count))};
+  std::vector<char> bytes(sizeof header + sizeof head + count * sizeof runs->front());
+  memcpy(bytes.data(), &header, sizeof header);
+  memcpy(bytes.data() + sizeof header, head, sizeof head);
+  if (count > 0) memcpy(bytes.data() + sizeof header + sizeof head, runs->data(), count * sizeof runs->front());
+  bytes.insert(bytes.end(), body.begin(), body.end());
   return bytes;
 }
 
@@ -120,12 +153,119 @@ void openTwice(int directory, const uint8_t (&id)[16]) {
   require(found.tornBytes == 0, "a torn tail is cut off once");
 }
 
+// Every position of a sound packed segment is found in its run, or nowhere.
+void readPacked(const Log& log, const std::vector<std::pair<uint32_t, uint32_t>>& runs, uint32_t packedBytes) {
+  char bytes[100];
+  size_t next = 0;
+  for (uint32_t at = 0; at < packedBytes; at++) {
+    while (next < runs.size() && runs[next].first + runs[next].second <= at) next++;
+    const bool isThere = next < runs.size() && runs[next].first <= at;
+    const ssize_t expected = isThere ? static_cast<ssize_t>(std::min<size_t>(sizeof bytes, runs[next].first + runs[next].second - at)) : -ENOENT;
+    require(log.read(at, bytes, sizeof bytes) == expected, "a read ends with its run, and there is nothing outside");
+  }
+}
+
+// A packed segment is followed by one that is not, as it always is, or by none.
+void fuzzPacked(int directory, const uint8_t (&id)[16], Dice* dice) {
+  std::vector<std::pair<uint32_t, uint32_t>> runs;
+  uint32_t packedBytes = 0;
+  std::vector<char> bytes = makePacked(dice, id, &runs, &packedBytes);
+  const std::vector<char> sound = bytes;
+  if (dice->oneIn(2)) dice->flip(&bytes, dice->oneIn(5) ? 0 : sizeof(SegmentHeader));
+  if (dice->oneIn(4)) bytes.resize(dice->below(bytes.size() + 1));
+  writeFile(directory, "0000000000000001.log", bytes);
+  if (!dice->oneIn(4)) writeFile(directory, "0000000000000002.log", makeSegment(dice, id, 2, packedBytes));
+  {
+    Log log;
+    LogRecovery found;
+    if (bytes == sound && log.open(directory, id, &found) == 0) {
+      readPacked(log, runs, packedBytes);
+      require(log.replaceSegment(1) == EBUSY, "what recovery reads is not replaced");
+    }
+  }
+  openTwice(directory, id);
+}
+
+char patternAt(Lsn position) { return static_cast<char>(position * 31 >> 3); }
+
+// Every read gives what stands there, or that nothing does; so do reads across positions that are left out.
+void readPattern(const Log& log, Dice* dice, uint64_t segmentBytes) {
+  char bytes[200];
+  for (int reads = 0; reads < 300; reads++) {
+    const Lsn position = sizeof(SegmentHeader) + dice->below(segmentBytes - sizeof(SegmentHeader) - sizeof bytes);
+    const ssize_t count = log.read(position, bytes, sizeof bytes);
+    require(count > 0 || count == -ENOENT, "a position is there or not");
+    for (ssize_t i = 0; i < count; i++) require(bytes[i] == patternAt(position + static_cast<Lsn>(i)), "what stands there is what always stood there");
+  }
+}
+
+// The first of three segments, whole or packed, in which every byte tells its position. The other two are empty.
+std::vector<char> makePattern(Dice* dice, const uint8_t (&id)[16], uint32_t segmentBytes, bool isPacked) {
+  SegmentHeader header = makeHeader(dice, isPacked ? kPackedMagic : kSegmentMagic, id);
+  header.version = kFormatVersion;
+  header.number = 1;
+  header.packedBytes = isPacked ? segmentBytes : 0;
+  header.crc = crc32c(&header, offsetof(SegmentHeader, crc), 0);
+  std::vector<uint32_t> runs;
+  std::vector<char> body;
+  for (uint32_t at = sizeof header; at < segmentBytes;) {
+    const uint32_t end = isPacked ? std::min<uint32_t>(segmentBytes, at + 8 + 8 * static_cast<uint32_t>(dice->below(40))) : segmentBytes;
+    runs.insert(runs.end(), {at, end - at});
+    for (; at < end; at++) body.push_back(patternAt(at));
+    at += 8 * static_cast<uint32_t>(dice->below(40));
+  }
+  const uint32_t count = static_cast<uint32_t>(runs.size() / 2);
+  const uint32_t head[2] = {count, crc32c(runs.data(), runs.size() * 4, crc32c(&count, sizeof count))};
+  std::vector<char> bytes(reinterpret_cast<char*>(&header), reinterpret_cast<char*>(&header + 1));
+  if (isPacked) bytes.insert(bytes.end(), reinterpret_cast<const char*>(head), reinterpret_cast<const char*>(head + 2));
+  if (isPacked) bytes.insert(bytes.end(), reinterpret_cast<const char*>(runs.data()), reinterpret_cast<const char*>(runs.data() + runs.size()));
+  bytes.insert(bytes.end(), body.begin(), body.end());
+  return bytes;
+}
+
+// Several threads read a segment while it is replaced again and again.
+void replaceInUse(int directory, const uint8_t (&id)[16], Dice* dice) {
+  constexpr uint32_t kBytes = 8192;
+  constexpr const char* kNames[] = {"0000000000000001.log", "0000000000000002.log", "0000000000000003.log"};
+  writeFile(directory, kNames[0], makePattern(dice, id, kBytes, dice->oneIn(2)));
+  for (uint64_t number : {2, 3}) {
+    SegmentHeader header = makeHeader(dice, kSegmentMagic, id);
+    header.version = kFormatVersion;
+    header.number = number;
+    header.base = kBytes + (number - 2) * sizeof header;
+    header.crc = crc32c(&header, offsetof(SegmentHeader, crc), 0);
+    writeFile(directory, kNames[number - 1], std::vector<char>(reinterpret_cast<char*>(&header), reinterpret_cast<char*>(&header + 1)));
+  }
+  Log log;
+  LogRecovery found;
+  require(log.open(directory, id, &found) == 0 && log.packableBelow() == kBytes, "all but the last two may be packed");
+  std::vector<std::thread> readers;
+  for (uint64_t reader = 0; reader < 3; reader++) {
+    readers.emplace_back([&log, readerSeed = dice->below(1u << 30)] {
+      Dice own(readerSeed);
+      readPattern(log, &own, kBytes);
+    });
+  }
+  for (int round = 0; round < 5; round++) {
+    writeFile(directory, "aside", makePattern(dice, id, kBytes, !dice->oneIn(4)));
+    require(renameat(directory, "aside", directory, kNames[0]) == 0 && log.replaceSegment(1) == 0, "a closed segment is replaced");
+  }
+  require(log.replaceSegment(2) == EBUSY && log.replaceSegment(3) == EBUSY && log.replaceSegment(4) == ENOENT, "others are not");
+  for (std::thread& reader : readers) reader.join();
+}
+
 void fuzzLog(const std::string& path, Dice* dice) {
   const uint8_t id[16] = {7};
   UniqueFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY));
-  writeFile(directory.get(), "0000000000000001.log", makeSegment(dice, id));
-  openTwice(directory.get(), id);
-  for (const char* name : {"0000000000000001.log", "0000000000000002.log"}) unlinkat(directory.get(), name, 0);
+  if (dice->oneIn(3)) {
+    replaceInUse(directory.get(), id, dice);
+  } else if (dice->oneIn(2)) {
+    fuzzPacked(directory.get(), id, dice);
+  } else {
+    writeFile(directory.get(), "0000000000000001.log", makeSegment(dice, id, 1, 0));
+    openTwice(directory.get(), id);
+  }
+  for (const char* name : {"0000000000000001.log", "0000000000000002.log", "0000000000000003.log"}) unlinkat(directory.get(), name, 0);
 }
 
 // --- Requests ---

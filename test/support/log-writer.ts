@@ -31,6 +31,10 @@ export class LogWriter {
     return this.#end;
   }
 
+  get segmentCount(): number {
+    return this.#number;
+  }
+
   get recordCount(): number {
     return this.#recordCount;
   }

@@ -12,7 +12,7 @@ import { recordType, sizeClassBytes } from '../../engine/log-format.js';
 import type { NativeAddon, NativeVolume } from '../../engine/native.js';
 import { crc32c } from '../../engine/crc32c.js';
 import { lsn, txid as toTxid } from '../../engine/ids.js';
-import type { FileId, LogState, RecoveryReport, Txid } from '../../engine/types.js';
+import type { FileId, LogState, Lsn, RecoveryReport, Txid } from '../../engine/types.js';
 import { LogWriter } from './log-writer.js';
 import type { MemoryInode } from './memory-tree.js';
 import type { Random } from './seed.js';
@@ -188,6 +188,12 @@ export class MemoryNative extends MemoryReader implements NativeVolume {
   }
 
   async syncLog(): Promise<void> {}
+
+  packableBelow(): Lsn {
+    return lsn(0);
+  }
+
+  async replaceSegment(): Promise<void> {}
   holdTransaction(): void {}
   releaseTransaction(): void {}
 
