@@ -18,6 +18,8 @@
  * | `K` directory, name | the file that a PLACE record saw there, and its type |
  * | `I` name of a pin | txid, time it was made |
  * | `M` | how far the log has been read, and counts |
+ * | `F` | the oldest transaction that is still a moment (missing: 0), and up to which transactions only those in `T` are |
+ * | `F` 1 | LSN of the KEPT record whose pruning is not finished |
  *
  * Invariants:
  * 1. Numbers in keys are big-endian and of fixed width, so that the order of keys is the order of numbers. Names are
@@ -29,7 +31,7 @@ import type { FileId } from './types.js';
 
 export const table = {
   transaction: 0x54, time: 0x53, name: 0x4e, attributes: 0x41, xattr: 0x58, data: 0x44, dataLast: 0x64,
-  change: 0x43, directory: 0x52, place: 0x50, known: 0x4b, pin: 0x49, progress: 0x4d,
+  change: 0x43, directory: 0x52, place: 0x50, known: 0x4b, pin: 0x49, progress: 0x4d, floor: 0x46,
 } as const;
 
 /** What happened to a file in a transaction. `names`: names in this directory changed. */
@@ -49,6 +51,8 @@ export function isThereAfter(bits: number): boolean {
 
 export const txidMax = 2 ** 53 - 1;
 export const progressKey = Buffer.of(table.progress);
+export const floorKey = Buffer.of(table.floor);
+export const pruningKey = Buffer.of(table.floor, 1);
 
 /** `tag` and a number. */
 export function numberKey(tag: number, value: number): Buffer {

@@ -72,6 +72,12 @@ export class IndexService {
     }
   }
 
+  /** Waits until what the log says is no longer kept has gone. */
+  async pruned(): Promise<void> {
+    await this.caughtUp();
+    await this.#indexer.pruned();
+  }
+
   /** Throws the index away and makes it again from the log. */
   async rebuild(): Promise<void> {
     this.#rebuilding ??= this.#rebuild().finally(() => { this.#rebuilding = undefined; });
@@ -104,7 +110,7 @@ export class IndexService {
   #startIndexer(): Indexer {
     const { files, logState, onMoved, setThreadIdle, releaseMapped } = this.#options;
     return new Indexer({
-      store: this.store, indexDirectory: files.index, logDirectory: files.log, logState, onMoved, setThreadIdle,
+      store: this.store, indexDirectory: files.index, logDirectory: files.log, objectsDirectory: files.objects, logState, onMoved, setThreadIdle,
       releaseMapped: () => { releaseMapped(this.store.dataFile); },
       // A failure that nobody waits for is met by the next query.
       onFailure: () => { this.#isRunning = false; },

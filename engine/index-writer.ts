@@ -8,11 +8,11 @@
  * 3. Memory is bounded: what is remembered between batches is a cache of limited size.
  */
 import { attributesBytes } from './attributes.js';
-import { decodeName, decodePin, decodePlace, decodeXattr, endBodyBytes, endFlag, pinRemoved } from './log-bodies.js';
+import { decodeName, decodePin, decodePlace, decodeXattr, endBodyBytes, endFlag, keptGoesOn, pinRemoved } from './log-bodies.js';
 import type { NameChange, Place } from './log-bodies.js';
 import { recordType, sizeClassBytes } from './log-format.js';
 import type { RecordView } from './log-reader.js';
-import { dataKeyBytes, decodeNameEntry, filePrefix, fileTxidKey, isThereAfter, namedKey, numberKey, placed, table, timeKey, touched, txidMax } from './index-keys.js';
+import { dataKeyBytes, decodeNameEntry, filePrefix, fileTxidKey, isThereAfter, namedKey, numberKey, placed, pruningKey, table, timeKey, touched, txidMax } from './index-keys.js';
 import { bodyOf, directoryKey, encodeNameEntry, fileOf, fileTxidPrefix, number8, packFile, placeKey, placeValue, swapFile } from './index-packing.js';
 import type { IndexStore } from './index-store.js';
 import { fileIdBytes, readNumberBE, readNumberLE, txidBytes, writeFileId, writeNumberBE } from './ids.js';
@@ -46,6 +46,8 @@ export class IndexWriter {
   readonly #dataKey = Buffer.alloc(dataKeyBytes);
   readonly #dataValue = Buffer.alloc(13);
   #lastTouch: Touch | undefined;
+  /** LSN of the first part of a list whose last part has not come yet. */
+  #keptStart: number | undefined;
   readonly #lastTouchKey = Buffer.alloc(8 + fileIdBytes);
 
   /** `onBadBody`: a record whose checksum is right but whose body makes no sense. */
@@ -63,6 +65,11 @@ export class IndexWriter {
       if (!(error instanceof RangeError)) throw error;
       this.#onBadBody(record.lsn);
     }
+  }
+
+  /** Entries were merged: what was remembered of them no longer holds. */
+  forget(): void {
+    this.#parents.clear();
   }
 
   /** Writes what was gathered over the batch. */
@@ -87,6 +94,7 @@ export class IndexWriter {
       case recordType.place: return this.#place(record);
       case recordType.end: return this.#end(record);
       case recordType.pin: return this.#pin(record);
+      case recordType.kept: return this.#kept(record);
       case recordType.note:
         if (record.aux === noteHistoryGap) this.gaps++;
         return;
@@ -207,6 +215,14 @@ export class IndexWriter {
     writeNumberBE(value, 0, record.txid);
     value.writeBigInt64BE(madeAtNs, 8);
     this.#store.put(key, value);
+  }
+
+  /** What is to go is left to the pruner (index-pruning.ts); here only where it finds what is kept. */
+  #kept(record: RecordView): void {
+    if (record.aux === 0) this.#keptStart = record.lsn;
+    if (record.flags & keptGoesOn) return;
+    if (this.#keptStart !== undefined) this.#store.put(pruningKey, number8(this.#keptStart));
+    this.#keptStart = undefined;
   }
 
   /** Notes that something happened to the record's file in its transaction; true when this batch did not know it yet. */

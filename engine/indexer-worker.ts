@@ -6,20 +6,23 @@
  * Invariants:
  * 1. How far the log has been read is stored in the same transaction as the entries that this covers, so reading on after
  *    a crash neither loses nor doubles anything.
- * 2. The thread has nothing to do while the log stands still. (That it yields to the application, the main thread sees to.)
+ * 2. The log goes before pruning; between two steps of that it is read on.
+ * 3. The thread has nothing to do while the log stands still. (That it yields to the application, the main thread sees to.)
  */
 import { readlinkSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { crc32c } from './crc32c.js';
-import { encodeProgress, progressKey } from './index-keys.js';
+import { encodeProgress, progressKey, pruningKey } from './index-keys.js';
 import { IndexStore } from './index-store.js';
 import { IndexWriter } from './index-writer.js';
 import { LogReader } from './log-reader.js';
+import { Pruner } from './pruner.js';
 
 export interface IndexerWorkerData {
   readonly indexDirectory: string;
   readonly logDirectory: string;
+  readonly objectsDirectory: string;
   /** [0]: the LSN up to which the log may be read. [1]: not 0 = stop. */
   readonly shared: SharedArrayBuffer;
 }
@@ -32,6 +35,8 @@ export interface IndexerHello {
 export interface IndexerReport {
   readonly readUpTo: number;
   readonly damaged: number;
+  /** What the log says is no longer kept has not gone yet. */
+  readonly isPruning: boolean;
   readonly stopped: boolean;
 }
 
@@ -74,14 +79,19 @@ function run(data: IndexerWorkerData): void {
       store.put(progressKey, encodeProgress(progress));
     });
   };
-  const report = (stopped: boolean): void => port.postMessage({ readUpTo: progress.readUpTo, damaged, stopped } satisfies IndexerReport);
+  const pruner = new Pruner({ index: store, logDirectory: data.logDirectory, objectsDirectory: data.objectsDirectory });
+  const report = (stopped: boolean): void => {
+    const isPruning = !stopped && store.get(pruningKey) !== undefined;
+    port.postMessage({ readUpTo: progress.readUpTo, damaged, isPruning, stopped } satisfies IndexerReport);
+  };
 
   let isBusy = false;
   const work = async (): Promise<void> => {
     while (Atomics.load(shared, 1) === 0n) {
       const limit = Number(Atomics.load(shared, 0));
-      if (progress.readUpTo >= limit) return report(false);
-      batch(limit);
+      if (progress.readUpTo < limit) batch(limit);
+      else if (pruner.step(progress.readUpTo)) writer.forget();
+      else return report(false);
       report(false);
       // LMDB's cursors are freed by finalizers, and those only run between turns of the event loop.
       await setImmediate();
@@ -91,12 +101,14 @@ function run(data: IndexerWorkerData): void {
     report(true);
     port.close();
   };
-  port.on('message', () => {
+  const wake = (): void => {
     if (isBusy) return;
     isBusy = true;
     // An error ends the thread, as it should: the main thread then knows.
     void work().finally(() => { isBusy = false; });
-  });
+  };
+  port.on('message', wake);
+  if (store.get(pruningKey) !== undefined) wake();
 }
 
 parentPort!.postMessage({ threadId: ownThreadId() } satisfies IndexerHello);

@@ -10,6 +10,7 @@
  *    until the application makes no changes (up to `lagMs` or `lagRecords`; a query may then have to wait for about a second).
  */
 import { Worker } from 'node:worker_threads';
+import { pruningKey } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
 import type { LogState } from './native.js';
 import type { IndexerHello, IndexerReport, IndexerWorkerData } from './indexer-worker.js';
@@ -17,6 +18,7 @@ import type { IndexerHello, IndexerReport, IndexerWorkerData } from './indexer-w
 export interface IndexerOptions {
   readonly store: IndexStore;
   readonly indexDirectory: string;
+  readonly objectsDirectory: string;
   readonly logDirectory: string;
   /** Where the log stands now. */
   readonly logState: () => LogState;
@@ -58,6 +60,8 @@ export class Indexer {
   #waiters: Waiter[] = [];
   #readUpTo: number;
   #damaged = 0;
+  #isPruning: boolean;
+  #pruningWaiters: Pick<Waiter, 'resolve' | 'reject'>[] = [];
   #told = 0;
   #toldRecordCount = 0;
   #toldAtMs = 0;
@@ -71,8 +75,10 @@ export class Indexer {
     this.#options = options;
     this.#readUpTo = options.store.progress().readUpTo;
     this.#damaged = options.store.progress().damaged;
+    this.#isPruning = options.store.get(pruningKey) !== undefined;
     const workerData: IndexerWorkerData = {
-      indexDirectory: options.indexDirectory, logDirectory: options.logDirectory, shared: this.#shared.buffer as SharedArrayBuffer,
+      indexDirectory: options.indexDirectory, logDirectory: options.logDirectory,
+      objectsDirectory: options.objectsDirectory, shared: this.#shared.buffer as SharedArrayBuffer,
     };
     this.#worker = new Worker(new URL('./indexer-worker.js', import.meta.url), {
       workerData, resourceLimits: { maxOldGenerationSizeMb: workerHeapMb, maxYoungGenerationSizeMb: workerYoungMb }, name: 'indexer',
@@ -109,6 +115,14 @@ export class Indexer {
       this.#worker.ref();
       this.#tell(state);
     });
+  }
+
+  /** Waits until what the log, as far as it has been read, says is no longer kept has gone from the index. */
+  pruned(): Promise<number> {
+    if (!this.#isPruning) return Promise.resolve(this.#readUpTo);
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    this.#worker.ref();
+    return new Promise((resolve, reject) => this.#pruningWaiters.push({ resolve, reject }));
   }
 
   /** Stops the thread; what it has not read yet stays unread. Waiters are rejected. */
@@ -161,20 +175,28 @@ export class Indexer {
     this.#options.onMoved();
     this.#readUpTo = report.readUpTo;
     this.#damaged = report.damaged;
+    this.#isPruning = report.isPruning;
+    if (!report.isPruning) for (const waiter of this.#pruningWaiters.splice(0)) waiter.resolve(report.readUpTo);
+    this.#letGo();
     this.#release(releaseEveryBytes);
     const ready = this.#waiters.filter((waiter) => waiter.target <= report.readUpTo);
     if (ready.length === 0) return;
     this.#waiters = this.#waiters.filter((waiter) => waiter.target > report.readUpTo);
     if (this.#waiters.length === 0) this.#setIdle(true);
-    if (this.#waiters.length === 0 && this.#onStopped === undefined) this.#worker.unref();
+    this.#letGo();
     for (const waiter of ready) waiter.resolve(report.readUpTo);
+  }
+
+  /** Nobody waits: the thread keeps no process alive. */
+  #letGo(): void {
+    if (this.#waiters.length === 0 && this.#pruningWaiters.length === 0 && this.#onStopped === undefined) this.#worker.unref();
   }
 
   #fail(error: Error): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     clearInterval(this.#timer);
-    const waiters = this.#waiters;
+    const waiters = [...this.#waiters, ...this.#pruningWaiters.splice(0)];
     this.#waiters = [];
     for (const waiter of waiters) waiter.reject(error);
     if (this.#onStopped === undefined) this.#options.onFailure(error);

@@ -14,9 +14,11 @@ export const nameOperation = {
   create: 1, unlink: 2, link: 3, renameAway: 4, renameTo: 5, exchange: 6, mkdir: 7, rmdir: 8, symlink: 9, mknod: 10, external: 11,
 } as const;
 
-export const endReasons = ['', 'sync', 'close', 'name', 'truncate', 'timer', 'query', 'unmount', 'recovery', 'external'] as const;
+export const endReasons = ['', 'sync', 'close', 'name', 'truncate', 'timer', 'query', 'unmount', 'recovery', 'external', 'write'] as const;
 export const endFlag = { external: 1, recovered: 2, relaxed: 4 } as const;
 export const pinRemoved = 1;
+/** Of KEPT: another part follows. */
+export const keptGoesOn = 1;
 export const nameBodyBytes = 40;
 export const endBodyBytes = 24;
 
@@ -137,6 +139,39 @@ export function encodePin(madeAtNs: bigint, name: Buffer): Buffer {
   const head = Buffer.alloc(8);
   head.writeBigInt64LE(madeAtNs, 0);
   return Buffer.concat([head, name]);
+}
+
+/** Kept transactions in one KEPT record: a body stays well below the greatest record. */
+const keptPerPart = 100_000;
+
+/** Bodies of KEPT records: the first number, then the distances, as LEB128. `txids`: growing, at least one. */
+export function encodeKept(txids: Float64Array): Buffer[] {
+  const parts: Buffer[] = [];
+  for (let start = 0; start < txids.length; start += keptPerPart) {
+    const bytes: number[] = [];
+    for (let index = start; index < Math.min(start + keptPerPart, txids.length); index++) {
+      let rest = txids[index]! - (index === start ? 0 : txids[index - 1]!);
+      for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
+      bytes.push(rest);
+    }
+    parts.push(Buffer.from(bytes));
+  }
+  return parts;
+}
+
+/** The numbers in one body. */
+export function decodeKept(body: Buffer): number[] {
+  const txids: number[] = [];
+  let [value, scale] = [0, 1];
+  for (const byte of body) {
+    value += (byte & 127) * scale;
+    scale *= 128;
+    if (byte & 128) continue;
+    txids.push((txids.at(-1) ?? 0) + value);
+    [value, scale] = [0, 1];
+  }
+  if (scale !== 1) throw new RangeError('a number is cut');
+  return txids;
 }
 
 function copyOf(body: Buffer, start: number, length: number): Buffer {

@@ -3,10 +3,10 @@
  *
  * Invariants:
  * 1. Times grow strictly with txids, so the order of one is the order of the other.
- * 2. Transaction 0 always exists: the moment the volume was made, before all history.
+ * 2. Transaction 0 is the moment the volume was made, before all history; it is there until history begins later.
  */
 import { decodeEnd, endBodyBytes, endFlag, endReasons } from './log-bodies.js';
-import { numberKey, table, timeKey, txidMax } from './index-keys.js';
+import { floorKey, numberKey, table, timeKey, txidMax } from './index-keys.js';
 import type { IndexEntry, IndexStore } from './index-store.js';
 import { readNumberBE, txid as toTxid } from './ids.js';
 import type { Transaction, Txid } from './types.js';
@@ -26,9 +26,9 @@ export class Transactions {
     this.#createdNs = createdNs;
   }
 
-  /** Undefined when it has not ended, or is no longer known. */
+  /** Undefined when it has not ended, or is no longer kept. */
   get(txid: Txid | number): Transaction | undefined {
-    if (Number(txid) === 0) return this.zero();
+    if (Number(txid) === 0) return this.#oldest() === 0 ? this.zero() : undefined;
     const value = this.#index.get(numberKey(table.transaction, Number(txid)));
     return value === undefined ? undefined : decode(toTxid(txid), value);
   }
@@ -46,7 +46,12 @@ export class Transactions {
 
   /** Time of the oldest moment that can be read. */
   oldestNs(): bigint {
-    return this.#createdNs;
+    return this.get(this.#oldest())?.timeNs ?? this.#createdNs;
+  }
+
+  #oldest(): number {
+    const floor = this.#index.get(floorKey);
+    return floor === undefined ? 0 : readNumberBE(floor, 0);
   }
 
   zero(): Transaction {

@@ -15,8 +15,9 @@ import { Diff } from './diff.js';
 import { DiskUsage } from './disk-usage.js';
 import { VolumeError } from './errors.js';
 import { compileExcludes } from './excludes.js';
-import { lsn } from './ids.js';
+import { lsn, txid as toTxid } from './ids.js';
 import { IndexService } from './index-service.js';
+import { encodeKept } from './log-bodies.js';
 import { LogQueries } from './log-query.js';
 import { loadAddon } from './native.js';
 import type { NativeAddon, NativeVolume } from './native.js';
@@ -222,6 +223,15 @@ export class Volume implements History {
     const { txid } = this.#pins.existing(name);
     await this.native.appendPin(Buffer.from(name), txid, true);
     await this.#service.caughtUp();
+  }
+
+  /**
+   * Gives up all moments up to the last of `txids` that are not among them; resolves when they are gone from the index.
+   * @param txids growing, at least one, all known
+   */
+  async keepOnly(txids: Float64Array): Promise<void> {
+    await this.native.appendKept(toTxid(txids.at(-1)!), encodeKept(txids));
+    await this.#service.pruned();
   }
 
   async status(): Promise<VolumeStatus> {

@@ -224,6 +224,10 @@ export interface NativeVolume {
   /** Appends a PIN record and makes it durable. */
   appendPin(name: Buffer, txid: Txid, removed: boolean): Promise<void>;
   /**
+   * Appends what is kept up to a transaction (bodies of KEPT records, docs/FORMAT.md, at least one) and resolves when that is on the disk.
+   */
+  appendKept(horizon: Txid, parts: readonly Buffer[]): Promise<void>;
+  /**
    * Appends undo records found by comparing the tree with the index (changes made while nothing was mounted) as one external transaction.
    * `records`: encoded records as in FORMAT; txid and crc are filled in. Returns the transaction.
    */

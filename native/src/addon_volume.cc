@@ -45,6 +45,7 @@ class VolumeWrap : public Napi::ObjectWrap<VolumeWrap> {
   Napi::Value holdTransaction(const Napi::CallbackInfo& info);
   Napi::Value releaseTransaction(const Napi::CallbackInfo& info);
   Napi::Value appendPin(const Napi::CallbackInfo& info);
+  Napi::Value appendKept(const Napi::CallbackInfo& info);
   Napi::Value appendExternal(const Napi::CallbackInfo& info);
   Napi::Value stat(const Napi::CallbackInfo& info);
   Napi::Value readDirectory(const Napi::CallbackInfo& info);
@@ -86,7 +87,8 @@ void VolumeWrap::define(Napi::Env env) {
       {InstanceMethod("logState", &VolumeWrap::logState), InstanceMethod("settle", &VolumeWrap::settle), InstanceMethod("syncLog", &VolumeWrap::syncLog),
        InstanceMethod("packableBelow", &VolumeWrap::packableBelow), InstanceMethod("replaceSegment", &VolumeWrap::replaceSegment),
        InstanceMethod("holdTransaction", &VolumeWrap::holdTransaction), InstanceMethod("releaseTransaction", &VolumeWrap::releaseTransaction),
-       InstanceMethod("appendPin", &VolumeWrap::appendPin), InstanceMethod("appendExternal", &VolumeWrap::appendExternal), InstanceMethod("stat", &VolumeWrap::stat),
+       InstanceMethod("appendPin", &VolumeWrap::appendPin), InstanceMethod("appendKept", &VolumeWrap::appendKept),
+       InstanceMethod("appendExternal", &VolumeWrap::appendExternal), InstanceMethod("stat", &VolumeWrap::stat),
        InstanceMethod("readDirectory", &VolumeWrap::readDirectory), InstanceMethod("readLink", &VolumeWrap::readLink), InstanceMethod("xattrs", &VolumeWrap::xattrs),
        InstanceMethod("lookup", &VolumeWrap::lookup), InstanceMethod("isObject", &VolumeWrap::isObject), InstanceMethod("access", &VolumeWrap::access),
        InstanceMethod("readPlan", &VolumeWrap::readPlan), InstanceMethod("mount", &VolumeWrap::mount), InstanceMethod("close", &VolumeWrap::close)});
@@ -197,6 +199,26 @@ Napi::Value VolumeWrap::appendPin(const Napi::CallbackInfo& info) {
         batch.pin(name, txid, removed, wallClockNs());
         Lsn position;
         if (const int error = volume->log.append(batch, &position)) return error;
+        return volume->log.waitDurable(position);
+      },
+      nullptr);
+}
+
+Napi::Value VolumeWrap::appendKept(const Napi::CallbackInfo& info) {
+  auto volume = volume_;
+  const Txid horizon = toU64(info[0]);
+  const auto list = info[1].As<Napi::Array>();
+  auto parts = std::make_shared<std::vector<std::string>>();
+  for (uint32_t i = 0; i < list.Length(); i++) parts->push_back(toBytes(list.Get(i)));
+  return inBackground(
+      info.Env(), "cannot write what is kept",
+      [volume, horizon, parts] {
+        Lsn position = 0;
+        for (size_t i = 0; i < parts->size(); i++) {
+          RecordBatch batch(volume->transactions->ended().txid + 1);
+          batch.kept((*parts)[i], horizon, static_cast<uint16_t>(i), i + 1 < parts->size());
+          if (const int error = volume->log.append(batch, &position)) return error;
+        }
         return volume->log.waitDurable(position);
       },
       nullptr);

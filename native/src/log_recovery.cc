@@ -41,7 +41,7 @@ uint64_t nextSound(const char* bytes, uint64_t offset, uint64_t size) {
     RecordHeader header;
     memcpy(&header, bytes + offset, sizeof header);
     // Checking the length first keeps the search linear: few positions look like a record at all.
-    if (header.type >= 1 && header.type <= 10 && header.length >= sizeof header && recordIsSound(bytes + offset, size - offset)) return offset;
+    if (header.type >= 1 && header.type <= static_cast<uint8_t>(RecordType::kKept) && header.length >= sizeof header && recordIsSound(bytes + offset, size - offset)) return offset;
     offset += 8;
   }
   return size;
@@ -154,7 +154,7 @@ void Log::noteRecord(const char* record, Lsn position, LogRecovery* found) {
     auto& names = found->names;
     names.erase(std::remove_if(names.begin(), names.end(), [&](const UnfinishedName& name) { return name.txid <= found->lastEnded; }), names.end());
   }
-  if (type != RecordType::kPin && type != RecordType::kNote) found->lastSeen = std::max(found->lastSeen, header.txid);
+  if (type != RecordType::kPin && type != RecordType::kNote && type != RecordType::kKept) found->lastSeen = std::max(found->lastSeen, header.txid);
   found->clean = isNote(header, Note::kCleanUnmount);
 }
 

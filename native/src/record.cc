@@ -146,6 +146,15 @@ void RecordBatch::pin(std::string_view name, Txid pinned, bool removed, int64_t 
   seal(start);
 }
 
+void RecordBatch::kept(std::string_view body, Txid horizon, uint16_t part, bool more) {
+  const Txid own = txid_;
+  txid_ = horizon;
+  const size_t start = begin(RecordType::kKept, FileId{}, part, more ? 1 : 0, 0, 0);
+  txid_ = own;
+  put(body.data(), body.size());
+  seal(start);
+}
+
 bool RecordBatch::encoded(const char* record, size_t length) {
   if (length < sizeof(RecordHeader) || length > kMaxRecordBytes) return false;
   RecordHeader header;

@@ -15,7 +15,7 @@
 namespace tidemark {
 
 enum class RecordType : uint8_t {
-  kExtent = 1, kHole = 2, kAttributes = 3, kName = 4, kXattr = 5, kPlace = 6, kEnd = 7, kIntent = 8, kNote = 9, kPin = 10,
+  kExtent = 1, kHole = 2, kAttributes = 3, kName = 4, kXattr = 5, kPlace = 6, kEnd = 7, kIntent = 8, kNote = 9, kPin = 10, kKept = 11,
 };
 
 enum class NameOperation : uint8_t {
@@ -145,6 +145,8 @@ class RecordBatch {
   // Takes over the records of another batch of the same transaction.
   void append(const RecordBatch& other);
   void pin(std::string_view name, Txid pinned, bool removed, int64_t timeNs);
+  // A part (counted from 0) of what is kept up to `horizon`; the body is the engine's. `more`: another part follows.
+  void kept(std::string_view body, Txid horizon, uint16_t part, bool more);
   // A record encoded elsewhere; txid and checksum are filled in. false when its header makes no sense.
   bool encoded(const char* record, size_t length);
 

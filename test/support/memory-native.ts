@@ -202,6 +202,12 @@ export class MemoryNative extends MemoryReader implements NativeVolume {
     this.log.append(header, encodePin(this.#tick(), name));
   }
 
+  async appendKept(horizon: Txid, parts: readonly Buffer[]): Promise<void> {
+    for (const [part, body] of parts.entries()) {
+      this.log.append({ type: recordType.kept, flags: part + 1 < parts.length ? 1 : 0, aux: part, file: 0n as FileId, txid: horizon, offset: 0n, size: 0n }, body);
+    }
+  }
+
   async appendExternal(): Promise<Txid> {
     throw new Error('nothing changes this tree past its own methods');
   }
