@@ -22,7 +22,7 @@ export class MomentError extends Error {
 }
 
 export type VolumeErrorCode =
-  | 'EACCES' | 'EEXIST' | 'EFORMAT' | 'EINVAL' | 'EIO' | 'ELOCKED' | 'ENOENT' | 'ENOSPC' | 'ENOTDIR' | 'EROFS' | 'EUNSUPPORTED';
+  | 'EACCES' | 'EBUSY' | 'EEXIST' | 'EFORMAT' | 'EINVAL' | 'EIO' | 'ELOCKED' | 'ENOENT' | 'ENOSPC' | 'ENOTDIR' | 'EROFS' | 'EUNSUPPORTED';
 
 /** A fault of a volume, its store, or of what was asked of it. */
 export class VolumeError extends Error {

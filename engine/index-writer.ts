@@ -8,7 +8,7 @@
  * 3. Memory is bounded: what is remembered between batches is a cache of limited size.
  */
 import { attributesBytes } from './attributes.js';
-import { decodeName, decodePin, decodePlace, decodeXattr, endBodyBytes, endFlag, keptGoesOn, pinRemoved } from './log-bodies.js';
+import { decodeName, decodePin, decodePlace, decodeXattr, endBodyBytes, endFlag, historyGapNote, keptGoesOn, pinRemoved } from './log-bodies.js';
 import type { NameChange, Place } from './log-bodies.js';
 import { recordType, sizeClassBytes } from './log-format.js';
 import type { RecordView } from './log-reader.js';
@@ -27,7 +27,6 @@ const parentCacheEntries = 20_000;
 /** A file that had more places than these within its last transactions is in none of them, as far as its parent's list goes. */
 const placesLookedAt = 8;
 const empty = Buffer.alloc(0);
-const noteHistoryGap = 4;
 
 export class IndexWriter {
   readonly #store: IndexStore;
@@ -67,11 +66,6 @@ export class IndexWriter {
     }
   }
 
-  /** Entries were merged: what was remembered of them no longer holds. */
-  forget(): void {
-    this.#parents.clear();
-  }
-
   /** Writes what was gathered over the batch. */
   flush(): void {
     for (const [txid, files] of this.#touches) this.#flushTouches(txid, files);
@@ -96,7 +90,7 @@ export class IndexWriter {
       case recordType.pin: return this.#pin(record);
       case recordType.kept: return this.#kept(record);
       case recordType.note:
-        if (record.aux === noteHistoryGap) this.gaps++;
+        if (record.aux === historyGapNote) this.gaps++;
         return;
       default:
     }

@@ -90,8 +90,7 @@ function run(data: IndexerWorkerData): void {
     while (Atomics.load(shared, 1) === 0n) {
       const limit = Number(Atomics.load(shared, 0));
       if (progress.readUpTo < limit) batch(limit);
-      else if (pruner.step(progress.readUpTo)) writer.forget();
-      else return report(false);
+      else if (!pruner.step(progress.readUpTo)) return report(false);
       report(false);
       // LMDB's cursors are freed by finalizers, and those only run between turns of the event loop.
       await setImmediate();

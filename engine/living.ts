@@ -11,7 +11,7 @@ import { bodyOf, fileOf, placeKey } from './index-packing.js';
 import type { IndexStore } from './index-store.js';
 import { readNumberBE, readNumberLE } from './ids.js';
 import { Kept } from './kept.js';
-import { decodeName, decodePin, decodePlace, decodeXattr } from './log-bodies.js';
+import { historyGapNote, decodeName, decodePin, decodePlace, decodeXattr } from './log-bodies.js';
 import { recordType, sizeClassBytes } from './log-format.js';
 import type { RecordView } from './log-reader.js';
 import type { FileId } from './types.js';
@@ -22,8 +22,6 @@ export interface Judged {
   /** Transactions up to here are kept only if the index knows them. */
   readonly horizon: number;
 }
-
-const noteHistoryGap = 4;
 
 /** What was last given up; all zero when nothing ever was. */
 export function judged(index: IndexStore): Judged {
@@ -75,7 +73,7 @@ export class Living {
       }
       case recordType.end: return this.#index.get(numberKey(table.transaction, record.txid)) !== undefined;
       case recordType.intent: return false;
-      case recordType.note: return aux === noteHistoryGap;
+      case recordType.note: return aux === historyGapNote;
       case recordType.pin: return this.#needsPin(record);
       case recordType.kept: return record.txid === this.#horizon;
       default: return true;

@@ -16,6 +16,8 @@ export const nameOperation = {
 
 export const endReasons = ['', 'sync', 'close', 'name', 'truncate', 'timer', 'query', 'unmount', 'recovery', 'external', 'write'] as const;
 export const endFlag = { external: 1, recovered: 2, relaxed: 4 } as const;
+/** aux of a NOTE. */
+export const historyGapNote = 4;
 export const pinRemoved = 1;
 /** Of KEPT: another part follows. */
 export const keptGoesOn = 1;

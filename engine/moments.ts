@@ -40,6 +40,11 @@ export function formatMoment(timeNs: bigint, precision: 'second' | 'nanosecond')
   return `${text}.${(timeNs - seconds * nsPerSecond).toString().padStart(9, '0')}Z`;
 }
 
+/** Node's clock counts milliseconds; the end of the present one, so that what has just ended does not lie in the future. */
+export function clockNs(): bigint {
+  return BigInt(Date.now()) * 1_000_000n + 999_999n;
+}
+
 /** How people are told a time, local and to the millisecond: 2026-11-22 08:00:00.123 */
 export function localTime(timeNs: bigint): string {
   const date = new Date(Number(timeNs / nsPerMs));

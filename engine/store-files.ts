@@ -5,7 +5,7 @@
  * Invariants:
  * 1. After `openStoreFiles`, the backing directory is reached through its descriptor alone: once we mount over it, its own
  *    path leads into the mount, which this process must never touch.
- * 2. volume.json appears whole or not at all, and is never changed.
+ * 2. volume.json appears whole or not at all; of what it says here nothing is ever changed (store-policy.ts keeps the policy in it).
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';

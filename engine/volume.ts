@@ -15,10 +15,10 @@ import { Diff } from './diff.js';
 import { DiskUsage } from './disk-usage.js';
 import { VolumeError } from './errors.js';
 import { compileExcludes } from './excludes.js';
-import { lsn, txid as toTxid } from './ids.js';
+import { lsn } from './ids.js';
 import { IndexService } from './index-service.js';
-import { encodeKept } from './log-bodies.js';
 import { LogQueries } from './log-query.js';
+import { clockNs } from './moments.js';
 import { loadAddon } from './native.js';
 import type { NativeAddon, NativeVolume } from './native.js';
 import { openStore, recordExternalChanges } from './opening.js';
@@ -27,6 +27,7 @@ import { Paths } from './paths.js';
 import { Pins } from './pins.js';
 import { PlanReader } from './plan-reader.js';
 import type { History } from './ports.js';
+import { Reclaim } from './reclaim.js';
 import { Resolver } from './resolve.js';
 import { keepExcludes } from './store-excludes.js';
 import type { StoreFiles } from './store-files.js';
@@ -57,6 +58,8 @@ export class Volume implements History {
   readonly native: NativeVolume;
   readonly rootId: FileId;
   readonly excludes: readonly string[];
+  /** Gives up history. */
+  readonly reclaim: Reclaim;
   /** What opening found and repaired, and what happened since, a line each. */
   readonly notices: string[] = [];
   readonly #parts: Parts;
@@ -107,6 +110,7 @@ export class Volume implements History {
     this.#reader = new PlanReader(native, index, this.#resolver, () => this.#service.caughtUp());
     this.#changes = new Changes(index, this.#paths, this.#resolver, this.#transactions);
     this.#usage = new DiskUsage(files);
+    this.reclaim = new Reclaim({ native, service: this.#service, transactions: this.#transactions, pins: this.#pins });
   }
 
   async caughtUp(): Promise<Lsn> {
@@ -225,15 +229,6 @@ export class Volume implements History {
     await this.#service.caughtUp();
   }
 
-  /**
-   * Gives up all moments up to the last of `txids` that are not among them; resolves when they are gone from the index.
-   * @param txids growing, at least one, all known
-   */
-  async keepOnly(txids: Float64Array): Promise<void> {
-    await this.native.appendKept(toTxid(txids.at(-1)!), encodeKept(txids));
-    await this.#service.pruned();
-  }
-
   async status(): Promise<VolumeStatus> {
     const { end, ended, endedTimeNs } = this.native.logState();
     const { liveBytes, historyBytes } = await this.#usage.now();
@@ -299,9 +294,4 @@ export class Volume implements History {
     this.notices.push(line);
     this.#parts.options.say?.(line);
   }
-}
-
-/** Node's clock counts milliseconds; the end of the present one, so that what has just ended does not lie in the future. */
-function clockNs(): bigint {
-  return BigInt(Date.now()) * 1_000_000n + 999_999n;
 }

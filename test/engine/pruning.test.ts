@@ -47,5 +47,5 @@ async function giveUp(model: HistoryModel, random: Random): Promise<void> {
   const part = 1 + random.below(8);
   const kept = txids.filter((txid) => txid === horizon || (txid < horizon && random.oneIn(part)));
   for (const txid of txids) if (txid < horizon && !kept.includes(txid)) model.snapshots.delete(txid);
-  await model.volume.keepOnly(Float64Array.from(kept));
+  await model.volume.reclaim.keepOnly(Float64Array.from(kept));
 }

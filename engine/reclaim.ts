@@ -1,0 +1,78 @@
+/**
+ * Gives up what a policy no longer keeps. In: the policy, what is held besides. Out: fewer moments, and their space.
+ *
+ * First the log is told what is kept, and that is on the disk; then the moments go from the index, then the entries and objects that only they needed.
+ *
+ * Invariants:
+ * 1. One pruning at a time.
+ * 2. Nothing goes before the log has told so: an index made again gives up the same.
+ */
+import { VolumeError } from './errors.js';
+import type { IndexService } from './index-service.js';
+import { txid as toTxid } from './ids.js';
+import { Kept } from './kept.js';
+import { encodeKept } from './log-bodies.js';
+import type { NativeVolume } from './native.js';
+import type { Pins } from './pins.js';
+import type { Policy } from './policy.js';
+import { bytesFreed, planPruning } from './pruning-plan.js';
+import type { PruningPlan } from './pruning-plan.js';
+import { quality } from './retention.js';
+import type { Transactions } from './transactions.js';
+
+export interface ReclaimOptions {
+  readonly native: NativeVolume;
+  readonly service: IndexService;
+  readonly transactions: Transactions;
+  readonly pins: Pins;
+}
+
+export interface PruningPreview {
+  readonly plan: PruningPlan;
+  /** Of pre-images in the log. */
+  readonly bytes: number;
+}
+
+export class Reclaim {
+  readonly #options: ReclaimOptions;
+  #isRunning = false;
+
+  constructor(options: ReclaimOptions) {
+    this.#options = options;
+  }
+
+  /** What would go now. `inUse`: snapshots that somebody is looking at. */
+  async preview(policy: Policy, inUse: ReadonlySet<number>, nowMs: number): Promise<PruningPreview> {
+    const plan = await this.#plan(policy, inUse, nowMs);
+    return { plan, bytes: plan.gone === 0 ? 0 : await bytesFreed(this.#options.service.store, new Kept(plan.kept)) };
+  }
+
+  /** Gives it up; resolves when it has gone. Throws VolumeError EBUSY while another pruning runs. */
+  async prune(policy: Policy, inUse: ReadonlySet<number>, nowMs: number): Promise<PruningPlan> {
+    if (this.#isRunning) throw new VolumeError('EBUSY', 'a pruning is under way already; wait for it to end');
+    this.#isRunning = true;
+    try {
+      const plan = await this.#plan(policy, inUse, nowMs);
+      if (plan.gone > 0) await this.keepOnly(plan.kept);
+      return plan;
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  /** Gives up all moments up to the last of `txids` (growing, at least one, all known) that are not among them. */
+  async keepOnly(txids: Float64Array): Promise<void> {
+    await this.#options.native.appendKept(toTxid(txids.at(-1)!), encodeKept(txids));
+    await this.#options.service.pruned();
+  }
+
+  async #plan(policy: Policy, inUse: ReadonlySet<number>, nowMs: number): Promise<PruningPlan> {
+    const { service, transactions, pins } = this.#options;
+    await service.caughtUp();
+    const zero = transactions.get(0);
+    const held = new Set([...inUse, ...pins.all().map(({ txid }) => Number(txid))]);
+    return planPruning({
+      index: service.store, held, policy, nowMs, zero: zero && { txid: 0, timeMs: Number(zero.timeNs / 1_000_000n), quality: quality.any },
+    });
+  }
+}
