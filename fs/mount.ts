@@ -40,8 +40,10 @@ export interface Mounted {
   unmount(): Promise<void>;
   /** What the kernel and the driver agreed on, and counts. */
   state(): SessionState;
-  /** Drops what the kernel remembers below every `.snapshots`; to be called after a pin was removed. */
+  /** Drops what the kernel remembers below every `.snapshots`; to be called after a pin was removed, or moments were given up. */
   invalidateSnapshots(): void;
+  /** Transactions whose snapshots somebody is looking at. */
+  snapshotsInUse(): ReadonlySet<number>;
   /** Why the mount ended, in a few words; not before an unmount() under way has come to its own end. */
   readonly ended: Promise<string>;
 }
@@ -94,6 +96,7 @@ export async function mountVolume(volume: MountableVolume, options: MountVolumeO
     },
     state: () => session.state(),
     invalidateSnapshots: () => session.invalidateSnapshots(),
+    snapshotsInUse: () => requests.snapshotsInUse(),
     ended: ended.then((reason) => unmounting.then(() => reason, () => reason)),
   };
 }

@@ -31,6 +31,10 @@ export class NodeTable {
     return node;
   }
 
+  find(number: number): SnapshotNode | undefined {
+    return this.#byNumber.get(number);
+  }
+
   /** The `.snapshots` of a live directory, about to be told to the kernel. */
   list(directory: FileId): ListNode {
     let node = this.#lists.get(directory);

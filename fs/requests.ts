@@ -27,6 +27,7 @@ import type { PermissionOfNow } from './permission.js';
 import { FileNode, ListNode, inodeNumber } from './snapshot-node.js';
 import type { SnapshotNode } from './snapshot-node.js';
 import { SnapshotsDirectory } from './snapshots-dir.js';
+import { SnapshotsInUse } from './snapshots-in-use.js';
 import type { Owner } from './snapshots-dir.js';
 
 /** What the requests need of the engine. */
@@ -38,7 +39,7 @@ export type SnapshotHistory = Pick<History,
 export type SnapshotNative = Pick<NativeVolume, 'logState' | 'access' | 'stat' | 'xattrs' | 'lookup' | 'isObject'>;
 
 /** What the requests need of a mount. */
-export type SnapshotReplies = Pick<Session, 'replyError' | 'replyNode' | 'replyData' | 'replyListing' | 'replyPlan' | 'invalidateSnapshots'>;
+export type SnapshotReplies = Pick<Session, 'replyError' | 'replyNode' | 'replyData' | 'replyListing' | 'replyPlan' | 'invalidateSnapshots' | 'openSnapshotNodes'>;
 
 export interface SnapshotRequestOptions {
   /** 'then': the permission of then is enough. */
@@ -63,6 +64,7 @@ export class SnapshotRequests {
   readonly #excludes: Excludes;
   readonly #faults: FaultLog;
   readonly #ahead: ListingsAhead;
+  readonly #inUse = new SnapshotsInUse();
   #replies: SnapshotReplies | undefined;
   #waiting: Answerable[] = [];
 
@@ -80,6 +82,12 @@ export class SnapshotRequests {
   /** Nodes held for the kernel. */
   get nodeCount(): number {
     return this.#table.size;
+  }
+
+  /** Transactions whose snapshots somebody is looking at. */
+  snapshotsInUse(): ReadonlySet<number> {
+    const open = (this.#replies?.openSnapshotNodes() ?? []).map((number) => this.#table.find(number));
+    return this.#inUse.now(open.filter((node) => node instanceof FileNode).map(({ snapshot }) => snapshot));
   }
 
   /** Takes a request; the answer may come in a later turn. Never throws. */
@@ -113,6 +121,7 @@ export class SnapshotRequests {
   }
 
   async #dispatch(replies: SnapshotReplies, request: Answerable): Promise<void> {
+    if (request.op !== 'root') this.#requireKept(request.node);
     switch (request.op) {
       case 'root':
         return replies.replyNode(request.id, this.#snapshots.describe(this.#table.list(request.directory)));
@@ -138,6 +147,14 @@ export class SnapshotRequests {
       case 'listxattr':
         return replies.replyData(request.id, await this.#attributeNames(this.#table.get(request.node), request.caller));
     }
+  }
+
+  /** The kernel may still know nodes of a moment that was given up. Throws ESTALE for them. */
+  #requireKept(number: number): void {
+    const node = this.#table.get(number);
+    if (!(node instanceof FileNode)) return;
+    if (this.#history.transaction(node.snapshot) === undefined) throw new ErrnoError('ESTALE', `transaction ${node.snapshot} is no longer kept`);
+    this.#inUse.note(node.snapshot);
   }
 
   #refuse(replies: SnapshotReplies, request: Answerable, error: unknown): void {

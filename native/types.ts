@@ -191,6 +191,8 @@ export interface Session {
   replyPlan(id: number, plan: Plan): void;
   /** Drops what the kernel remembers below every ".snapshots" (permissions of now have changed, a pin was removed). */
   invalidateSnapshots(): void;
+  /** Nodes below a ".snapshots" that somebody has open now; the same one several times. */
+  openSnapshotNodes(): number[];
   /** Drops what the kernel remembers of a live file's attributes and pages. */
   invalidateFile(file: FileId): void;
   state(): SessionState;

@@ -118,7 +118,8 @@ void SessionWrap::define(Napi::Env env) {
                                         {InstanceMethod("replyError", &SessionWrap::replyError), InstanceMethod("replyNode", &SessionWrap::replyNode),
                                          InstanceMethod("replyData", &SessionWrap::replyData), InstanceMethod("replyListing", &SessionWrap::replyListing),
                                          InstanceMethod("replyPlan", &SessionWrap::replyPlan), InstanceMethod("invalidateSnapshots", &SessionWrap::invalidateSnapshots),
-                                         InstanceMethod("invalidateFile", &SessionWrap::invalidateFile), InstanceMethod("state", &SessionWrap::state),
+                                         InstanceMethod("invalidateFile", &SessionWrap::invalidateFile), InstanceMethod("openSnapshotNodes", &SessionWrap::openSnapshotNodes),
+                                         InstanceMethod("state", &SessionWrap::state),
                                          InstanceMethod("unmount", &SessionWrap::unmount)});
   constructor_ = Napi::Persistent(function);
   constructor_.SuppressDestruct();
@@ -297,6 +298,13 @@ Napi::Value SessionWrap::invalidateFile(const Napi::CallbackInfo& info) {
         return 0;
       },
       nullptr);
+}
+
+Napi::Value SessionWrap::openSnapshotNodes(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array nodes = Napi::Array::New(env);
+  for (const uint64_t node : session_->snapshots().openNodes()) nodes.Set(nodes.Length(), Napi::Number::New(env, static_cast<double>(node)));
+  return nodes;
 }
 
 Napi::Value SessionWrap::state(const Napi::CallbackInfo& info) {

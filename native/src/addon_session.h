@@ -33,6 +33,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap>, public SnapshotSink {
   Napi::Value replyPlan(const Napi::CallbackInfo& info);
   Napi::Value invalidateSnapshots(const Napi::CallbackInfo& info);
   Napi::Value invalidateFile(const Napi::CallbackInfo& info);
+  Napi::Value openSnapshotNodes(const Napi::CallbackInfo& info);
   Napi::Value state(const Napi::CallbackInfo& info);
   Napi::Value unmount(const Napi::CallbackInfo& info);
 

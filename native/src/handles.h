@@ -62,6 +62,14 @@ class HandleTable {
     free_.push_back(number);
     return std::move(items_[number]);
   }
+  // Those that are open now, in no order.
+  std::vector<std::shared_ptr<T>> all() const {
+    std::lock_guard<std::mutex> guard(mutex_);
+    std::vector<std::shared_ptr<T>> open;
+    for (const auto& item : items_)
+      if (item != nullptr) open.push_back(item);
+    return open;
+  }
   size_t count() const {
     std::lock_guard<std::mutex> guard(mutex_);
     return count_;

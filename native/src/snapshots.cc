@@ -155,6 +155,14 @@ bool Snapshots::openListed(const Request& request) {
   return true;
 }
 
+std::vector<uint64_t> Snapshots::openNodes() const {
+  std::vector<uint64_t> nodes;
+  for (const auto& file : files_.all()) nodes.push_back(file->node);
+  for (const auto& directory : directories_.all()) nodes.push_back(directory->node);
+  for (uint64_t& node : nodes) node &= ~kNodeBit;
+  return nodes;
+}
+
 void Snapshots::answerOpen(ReplyTo to, uint64_t node, std::shared_ptr<const PlannedFile> planned) {
   auto file = std::make_shared<OpenSnapshotFile>();
   file->node = node;

@@ -78,6 +78,9 @@ class Snapshots {
 
   Snapshots(Volume* volume, SnapshotSink* sink) : volume_(volume), sink_(sink) {}
 
+  // Nodes that somebody has open now; the same one several times.
+  std::vector<uint64_t> openNodes() const;
+
   static bool isSnapshotNode(uint64_t node) { return (node & kNodeBit) != 0; }
   bool anyKnown() const;
 

@@ -88,6 +88,10 @@ export class Kernel implements SnapshotReplies {
     this.#settle(id, { kind: 'plan', plan });
   }
 
+  openSnapshotNodes(): number[] {
+    return [];
+  }
+
   invalidateSnapshots(): void {
     this.invalidations++;
   }
