@@ -1,5 +1,5 @@
 /**
- * Gives up what a policy no longer keeps. In: the policy, what is held besides. Out: fewer moments, and their space.
+ * Gives up what the volume's policy no longer keeps. In: the policy (of volume.json), what is held besides. Out: fewer moments, and their space.
  *
  * First the log is told what is kept, and that is on the disk; then the moments go from the index, then the entries and objects that only they needed.
  *
@@ -14,13 +14,17 @@ import { Kept } from './kept.js';
 import { encodeKept } from './log-bodies.js';
 import type { NativeVolume } from './native.js';
 import type { Pins } from './pins.js';
-import type { Policy } from './policy.js';
+import { readPolicy } from './policy.js';
+import type { PolicyText } from './policy.js';
 import { bytesFreed, planPruning } from './pruning-plan.js';
 import type { PruningPlan } from './pruning-plan.js';
 import { quality } from './retention.js';
+import { keepPolicyText, readPolicyText } from './store-policy.js';
 import type { Transactions } from './transactions.js';
 
 export interface ReclaimOptions {
+  /** The backing directory. */
+  readonly root: string;
   readonly native: NativeVolume;
   readonly service: IndexService;
   readonly transactions: Transactions;
@@ -41,18 +45,28 @@ export class Reclaim {
     this.#options = options;
   }
 
+  /** Throws VolumeError EFORMAT when it cannot be read. */
+  policyText(): PolicyText {
+    return readPolicyText(this.#options.root);
+  }
+
+  /** Undefined: the defaults. Throws VolumeError EINVAL for a policy that makes no sense. */
+  setPolicy(text: PolicyText | undefined): void {
+    keepPolicyText(this.#options.root, text);
+  }
+
   /** What would go now. `inUse`: snapshots that somebody is looking at. */
-  async preview(policy: Policy, inUse: ReadonlySet<number>, nowMs: number): Promise<PruningPreview> {
-    const plan = await this.#plan(policy, inUse, nowMs);
+  async preview(inUse: ReadonlySet<number>, nowMs: number): Promise<PruningPreview> {
+    const plan = await this.#plan(inUse, nowMs);
     return { plan, bytes: plan.gone === 0 ? 0 : await bytesFreed(this.#options.service.store, new Kept(plan.kept)) };
   }
 
   /** Gives it up; resolves when it has gone. Throws VolumeError EBUSY while another pruning runs. */
-  async prune(policy: Policy, inUse: ReadonlySet<number>, nowMs: number): Promise<PruningPlan> {
+  async prune(inUse: ReadonlySet<number>, nowMs: number): Promise<PruningPlan> {
     if (this.#isRunning) throw new VolumeError('EBUSY', 'a pruning is under way already; wait for it to end');
     this.#isRunning = true;
     try {
-      const plan = await this.#plan(policy, inUse, nowMs);
+      const plan = await this.#plan(inUse, nowMs);
       if (plan.gone > 0) await this.keepOnly(plan.kept);
       return plan;
     } finally {
@@ -66,7 +80,8 @@ export class Reclaim {
     await this.#options.service.pruned();
   }
 
-  async #plan(policy: Policy, inUse: ReadonlySet<number>, nowMs: number): Promise<PruningPlan> {
+  async #plan(inUse: ReadonlySet<number>, nowMs: number): Promise<PruningPlan> {
+    const policy = readPolicy(this.policyText());
     const { service, transactions, pins } = this.#options;
     await service.caughtUp();
     const zero = transactions.get(0);

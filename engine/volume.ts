@@ -110,7 +110,7 @@ export class Volume implements History {
     this.#reader = new PlanReader(native, index, this.#resolver, () => this.#service.caughtUp());
     this.#changes = new Changes(index, this.#paths, this.#resolver, this.#transactions);
     this.#usage = new DiskUsage(files);
-    this.reclaim = new Reclaim({ native, service: this.#service, transactions: this.#transactions, pins: this.#pins });
+    this.reclaim = new Reclaim({ root: files.root, native, service: this.#service, transactions: this.#transactions, pins: this.#pins });
   }
 
   async caughtUp(): Promise<Lsn> {

@@ -12,6 +12,7 @@ import type { Mounted } from '../fs/mount.js';
 import type { Connection, Handlers } from './control-server.js';
 import type { MomentReply, StatusReply } from './protocol.js';
 import type { RegistryEntry } from './registry.js';
+import { retentionHandlers } from './retention-handlers.js';
 import { watchVersions } from './watch-versions.js';
 import { changeItem, differenceItem, fromWire, pinItem, toWire, txidOf, wireStatus } from './wire.js';
 
@@ -73,6 +74,7 @@ export function createHandlers(served: Served): Handlers {
         // Progress may be lost, but the checking must not wait for it.
         void connection.emit(request.id, { done, total });
       }),
+    ...retentionHandlers(served),
     ...holdHandlers(volume),
     watch: async (request, connection) => {
       await watchVersions(volume, connection, (item) => connection.emit(request.id, item));

@@ -12,6 +12,8 @@ import { addLs } from './commands/ls.js';
 import { addMetrics } from './commands/metrics.js';
 import { addMount } from './commands/mount.js';
 import { addPin, addPins, addUnpin } from './commands/pins.js';
+import { addPolicy } from './commands/policy.js';
+import { addPrune } from './commands/prune.js';
 import { addRestore } from './commands/restore.js';
 import { addStart } from './commands/start.js';
 import { addStatus } from './commands/status.js';
@@ -36,7 +38,7 @@ function build(): Command {
   program.addHelpText('after', momentHelp).showHelpAfterError(false).helpCommand(true);
   // Errors are thrown, said once below; commander itself prints only help and version.
   program.exitOverride().configureOutput({ writeErr: () => undefined });
-  for (const add of [addMount, addUnmount, addStatus, addMetrics, addLog, addCat, addDiff, addLs, addRestore, addPin, addUnpin, addPins, addVerify, addStart]) add(program);
+  for (const add of [addMount, addUnmount, addStatus, addMetrics, addLog, addCat, addDiff, addLs, addRestore, addPin, addUnpin, addPins, addPolicy, addPrune, addVerify, addStart]) add(program);
   return program;
 }
 

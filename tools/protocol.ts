@@ -19,6 +19,9 @@ const pinName = z.string().min(1).max(255);
 const id = z.number().int().nonnegative();
 const userId = z.number().int().min(0).max(0xffffffff);
 
+const policyPart = z.string().max(1000);
+const policyChange = z.strictObject({ ladder: policyPart.optional(), diskShare: policyPart.optional(), atLeast: policyPart.optional() });
+
 export const requestSchema = z.discriminatedUnion('method', [
   z.strictObject({ id, method: z.literal('status') }),
   /** Changes of a path, newest first, as items. `since` and `until` are moments as users write them. */
@@ -34,6 +37,10 @@ export const requestSchema = z.discriminatedUnion('method', [
   z.strictObject({ id, method: z.literal('pins') }),
   z.strictObject({ id, method: z.literal('pin'), name: pinName, at: moment.optional() }),
   z.strictObject({ id, method: z.literal('unpin'), name: pinName }),
+  /** Changes the policy, if anything is given, and answers with what holds then. */
+  z.strictObject({ id, method: z.literal('policy'), change: z.union([z.literal('reset'), policyChange]).optional() }),
+  /** Gives up what the policy no longer keeps, or says what that would be. */
+  z.strictObject({ id, method: z.literal('prune'), dryRun: z.boolean() }),
   /** Progress comes as items. */
   z.strictObject({ id, method: z.literal('verify') }),
   /**
@@ -140,6 +147,22 @@ export interface StatusReply extends VolumeFacts {
   readonly notices: readonly string[];
 }
 
+export interface PolicyReply {
+  readonly ladder: string;
+  readonly diskShare: string;
+  readonly atLeast: string;
+}
+
+export interface PruneReply {
+  /** Moments that were looked at. */
+  readonly judged: number;
+  readonly gone: number;
+  /** The oldest moment afterwards. */
+  readonly oldestNs: string;
+  /** Of a dry run: what would come free in the log, about. */
+  readonly bytes?: string;
+}
+
 export interface FaultItem {
   readonly where: string;
   readonly what: string;
@@ -171,6 +194,8 @@ export interface Answers {
   pins: { reply: { pins: readonly PinItem[] }; item: never };
   pin: { reply: MomentReply; item: never };
   unpin: { reply: Record<string, never>; item: never };
+  policy: { reply: PolicyReply; item: never };
+  prune: { reply: PruneReply; item: never };
   verify: { reply: VerifyReply; item: ProgressItem };
   hold: { reply: MomentReply & { exclude: readonly string[] }; item: never };
   release: { reply: MomentReply; item: never };

@@ -1,0 +1,34 @@
+/** `tidemark prune DIR [--dry-run]`: gives up what the policy no longer keeps. */
+import type { Command } from 'commander';
+import { withDaemon } from '../asking.js';
+import { counted, jsonTime, localTime, sizeText } from '../format.js';
+import { locate } from '../locate.js';
+import { print } from '../output.js';
+import type { PruneReply } from '../protocol.js';
+
+interface PruneOptions {
+  readonly dryRun?: true;
+  readonly json?: true;
+}
+
+export function addPrune(program: Command): void {
+  program.command('prune').description('give up the moments that the policy no longer keeps').argument('<DIR>', 'the volume')
+    .option('--dry-run', 'only say what would go').option('--json', 'print JSON')
+    .action(prune);
+}
+
+async function prune(directory: string, options: PruneOptions): Promise<void> {
+  const dryRun = options.dryRun === true;
+  const done = await withDaemon(locate(directory), (client) => client.ask('prune', { dryRun }));
+  await print(options.json ? json(done, dryRun) : text(done, dryRun));
+}
+
+function json({ judged, gone, oldestNs, bytes }: PruneReply, dryRun: boolean): string {
+  return `${JSON.stringify({ dryRun, judged, gone, oldest: jsonTime(BigInt(oldestNs)), bytes: bytes === undefined ? null : Number(bytes) })}\n`;
+}
+
+function text({ gone, oldestNs, bytes }: PruneReply, dryRun: boolean): string {
+  if (gone === 0) return 'nothing to give up: all moments are kept by the policy\n';
+  const size = bytes === undefined ? '' : `, and ${sizeText(BigInt(bytes))} that only they needed`;
+  return `${counted(gone, 'moment')} ${dryRun ? 'would go' : 'gone'}${size}; history reaches back to ${localTime(BigInt(oldestNs))}\n`;
+}

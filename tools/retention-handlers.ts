@@ -1,0 +1,42 @@
+/**
+ * What the daemon does about retention: the policy, and what it gives up. In: control requests, the volume, the mount. Out: replies in the words of protocol.ts.
+ *
+ * Invariants:
+ * 1. What somebody is looking at below `.snapshots` stays.
+ * 2. After moments were given up the kernel is told to forget what it knows of the past.
+ */
+import type { Volume } from '../engine/volume.js';
+import type { Mounted } from '../fs/mount.js';
+import type { Handlers } from './control-server.js';
+import type { PruneReply } from './protocol.js';
+
+export function retentionHandlers({ volume, mounted }: { readonly volume: Volume; readonly mounted: Mounted }): Pick<Handlers, 'policy' | 'prune'> {
+  const { reclaim } = volume;
+  return {
+    policy: async ({ change }) => {
+      if (change === 'reset') reclaim.setPolicy(undefined);
+      else if (change !== undefined) reclaim.setPolicy({ ...reclaim.policyText(), ...given(change) });
+      return reclaim.policyText();
+    },
+    prune: async ({ dryRun }) => {
+      await volume.settled();
+      if (dryRun) {
+        const { plan, bytes } = await reclaim.preview(mounted.snapshotsInUse(), Date.now());
+        return reply(plan, bytes);
+      }
+      const plan = await reclaim.prune(mounted.snapshotsInUse(), Date.now());
+      if (plan.gone > 0) mounted.invalidateSnapshots();
+      return reply(plan, undefined);
+    },
+  };
+}
+
+function given(change: Partial<Record<string, string | undefined>>): Record<string, string> {
+  const parts: Record<string, string> = {};
+  for (const [name, text] of Object.entries(change)) if (text !== undefined) parts[name] = text;
+  return parts;
+}
+
+function reply(plan: { readonly judged: number; readonly gone: number; readonly oldestMs: number }, bytes: number | undefined): PruneReply {
+  return { judged: plan.judged, gone: plan.gone, oldestNs: String(BigInt(plan.oldestMs) * 1_000_000n), ...(bytes === undefined ? {} : { bytes: String(bytes) }) };
+}
