@@ -24,6 +24,8 @@ export interface PruningOptions {
   /** true when the file has left the live tree and its object is there. */
   readonly isObject: (file: FileId) => boolean;
   readonly removeObject: (file: FileId) => void;
+  /** Told of positions in the log at which bytes lost their need. */
+  readonly onDead: (lsn: number) => void;
 }
 
 /** Files and names looked after together: more would only take memory. */
@@ -44,6 +46,7 @@ class Pruning {
   #files = new Map<FileId, number>();
   #names = new Map<FileId, Map<string, Buffer>>();
   #count = 0;
+  readonly #dataGone = ({ value }: IndexEntry): void => { this.#options.onDead(readNumberBE(value, 0)); };
 
   constructor(options: PruningOptions) {
     this.#options = options;
@@ -156,7 +159,7 @@ class Pruning {
     const { data, xattr } = touched;
     yield* mergeUndos(this.#index, this.#kept, fileKey(table.attributes, file), filePrefix, firstValue);
     if (bits & xattr) yield* mergeUndos(this.#index, this.#kept, fileKey(table.xattr, file), filePrefix, firstValue);
-    if (bits & data) yield* mergeUndos(this.#index, this.#kept, fileKey(table.data, file), filePrefix, firstValue);
+    if (bits & data) yield* mergeUndos(this.#index, this.#kept, fileKey(table.data, file), filePrefix, firstValue, this.#dataGone);
     this.#mergePlaces(file);
   }
 
@@ -222,7 +225,9 @@ class Pruning {
   * #forgetFile(file: FileId): Generator<void> {
     for (const tag of [table.attributes, table.xattr, table.data, table.dataLast, table.name, table.known, table.directory, table.place]) {
       let count = 0;
-      for (const { key } of this.#index.scan(fileKey(tag, file), filePrefix)) {
+      for (const entry of this.#index.scan(fileKey(tag, file), filePrefix)) {
+        const { key } = entry;
+        if (tag === table.data) this.#dataGone(entry);
         if (tag === table.attributes || tag === table.data) this.#index.remove(Buffer.concat([fileTxidPrefix(txidAtEnd(key)), packFile(file)]));
         // The walk goes on from the last entry that it has seen: that one is removed with the next.
         this.#removeLater(key);

@@ -72,10 +72,10 @@ export class IndexService {
     }
   }
 
-  /** Waits until what the log says is no longer kept has gone. */
-  async pruned(): Promise<void> {
+  /** Waits until what the log says is no longer kept has gone; tells where in the log (starts of stretches of `deadStretchBytes`) bytes lost their need. */
+  async pruned(): Promise<readonly number[]> {
     await this.caughtUp();
-    await this.#indexer.pruned();
+    return this.#indexer.pruned();
   }
 
   /** Throws the index away and makes it again from the log. */

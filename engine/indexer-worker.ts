@@ -9,7 +9,6 @@
  * 2. The log goes before pruning; between two steps of that it is read on.
  * 3. The thread has nothing to do while the log stands still. (That it yields to the application, the main thread sees to.)
  */
-import { readlinkSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { crc32c } from './crc32c.js';
@@ -18,6 +17,7 @@ import { IndexStore } from './index-store.js';
 import { IndexWriter } from './index-writer.js';
 import { LogReader } from './log-reader.js';
 import { Pruner } from './pruner.js';
+import { ownThreadId } from './thread-id.js';
 
 export interface IndexerWorkerData {
   readonly indexDirectory: string;
@@ -37,16 +37,13 @@ export interface IndexerReport {
   readonly damaged: number;
   /** What the log says is no longer kept has not gone yet. */
   readonly isPruning: boolean;
+  /** As Pruner.takeDead, when a pruning has come to its end. */
+  readonly dead: readonly number[];
   readonly stopped: boolean;
 }
 
 /** Records in one transaction of the index: large enough to make commits cheap, small enough to stay responsive. */
 const batchRecords = 5_000;
-
-/** Linux's number of this thread: "<pid>/task/<tid>". */
-function ownThreadId(): number {
-  return Number(readlinkSync('/proc/thread-self').split('/').at(-1));
-}
 
 function run(data: IndexerWorkerData): void {
   const port = parentPort!;
@@ -82,7 +79,8 @@ function run(data: IndexerWorkerData): void {
   const pruner = new Pruner({ index: store, logDirectory: data.logDirectory, objectsDirectory: data.objectsDirectory });
   const report = (stopped: boolean): void => {
     const isPruning = !stopped && store.get(pruningKey) !== undefined;
-    port.postMessage({ readUpTo: progress.readUpTo, damaged, isPruning, stopped } satisfies IndexerReport);
+    const dead = isPruning ? [] : pruner.takeDead();
+    port.postMessage({ readUpTo: progress.readUpTo, damaged, isPruning, dead, stopped } satisfies IndexerReport);
   };
 
   let isBusy = false;

@@ -31,6 +31,12 @@ export interface IndexerOptions {
   readonly releaseMapped: () => void;
 }
 
+interface PruningWaiter {
+  /** `dead`: as IndexerReport's. */
+  readonly resolve: (dead: readonly number[]) => void;
+  readonly reject: (error: Error) => void;
+}
+
 interface Waiter {
   readonly target: number;
   readonly resolve: (readUpTo: number) => void;
@@ -61,7 +67,7 @@ export class Indexer {
   #readUpTo: number;
   #damaged = 0;
   #isPruning: boolean;
-  #pruningWaiters: Pick<Waiter, 'resolve' | 'reject'>[] = [];
+  #pruningWaiters: PruningWaiter[] = [];
   #told = 0;
   #toldRecordCount = 0;
   #toldAtMs = 0;
@@ -117,9 +123,9 @@ export class Indexer {
     });
   }
 
-  /** Waits until what the log, as far as it has been read, says is no longer kept has gone from the index. */
-  pruned(): Promise<number> {
-    if (!this.#isPruning) return Promise.resolve(this.#readUpTo);
+  /** Waits until what the log, as far as it has been read, says is no longer kept has gone from the index; tells where in the log bytes lost their need. */
+  pruned(): Promise<readonly number[]> {
+    if (!this.#isPruning) return Promise.resolve([]);
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     this.#worker.ref();
     return new Promise((resolve, reject) => this.#pruningWaiters.push({ resolve, reject }));
@@ -176,7 +182,7 @@ export class Indexer {
     this.#readUpTo = report.readUpTo;
     this.#damaged = report.damaged;
     this.#isPruning = report.isPruning;
-    if (!report.isPruning) for (const waiter of this.#pruningWaiters.splice(0)) waiter.resolve(report.readUpTo);
+    if (!report.isPruning) for (const waiter of this.#pruningWaiters.splice(0)) waiter.resolve(report.dead);
     this.#letGo();
     this.#release(releaseEveryBytes);
     const ready = this.#waiters.filter((waiter) => waiter.target <= report.readUpTo);

@@ -20,6 +20,8 @@ import { recordType } from './log-format.js';
 import { LogReader } from './log-reader.js';
 import type { FileId } from './types.js';
 
+export const deadStretchBytes = 16 << 20;
+
 export interface PrunerOptions {
   readonly index: IndexStore;
   readonly logDirectory: string;
@@ -31,6 +33,7 @@ export class Pruner {
   #steps: Generator<void> | undefined;
   /** Of the KEPT record that the steps are for. */
   #position = -1;
+  readonly #dead = new Set<number>();
 
   constructor(options: PrunerOptions) {
     this.#options = options;
@@ -54,6 +57,13 @@ export class Pruner {
     return true;
   }
 
+  /** Where in the log bytes have lost their need since this was last asked: starts of stretches of `deadStretchBytes`. */
+  takeDead(): number[] {
+    const starts = [...this.#dead];
+    this.#dead.clear();
+    return starts;
+  }
+
   #begin(position: number, readUpTo: number): Generator<void> {
     const { txids, horizon } = readKept(this.#options.logDirectory, position, readUpTo);
     if (txids.length === 0) return (function* nothing() {})();
@@ -61,6 +71,7 @@ export class Pruner {
       index: this.#options.index, kept: new Kept(txids), horizon,
       isObject: (file) => lstatSync(this.#objectPath(file), { throwIfNoEntry: false }) !== undefined,
       removeObject: (file) => { removeObject(this.#objectPath(file)); },
+      onDead: (lsn) => { this.#dead.add(lsn - lsn % deadStretchBytes); },
     });
   }
 

@@ -12,28 +12,33 @@ import type { IndexService } from './index-service.js';
 import { txid as toTxid } from './ids.js';
 import { Kept } from './kept.js';
 import { encodeKept } from './log-bodies.js';
-import type { NativeVolume } from './native.js';
+import type { NativeAddon, NativeVolume } from './native.js';
+import { packRanges } from './packing.js';
 import type { Pins } from './pins.js';
 import { readPolicy } from './policy.js';
 import type { PolicyText } from './policy.js';
 import { bytesFreed, planPruning } from './pruning-plan.js';
 import type { PruningPlan } from './pruning-plan.js';
+import { deadStretchBytes } from './pruner.js';
 import { quality } from './retention.js';
+import type { StoreFiles } from './store-files.js';
 import { keepPolicyText, readPolicyText } from './store-policy.js';
 import type { Transactions } from './transactions.js';
 
 export interface ReclaimOptions {
-  /** The backing directory. */
-  readonly root: string;
+  readonly files: StoreFiles;
   readonly native: NativeVolume;
+  readonly addon: NativeAddon;
   readonly service: IndexService;
   readonly transactions: Transactions;
   readonly pins: Pins;
+  /** Told in a line what could not be given back. */
+  readonly say: (line: string) => void;
 }
 
-export interface PruningPreview {
+export interface PruningResult {
   readonly plan: PruningPlan;
-  /** Of pre-images in the log. */
+  /** Of the log. Beforehand, what only the moments that go need; afterwards, what came free. */
   readonly bytes: number;
 }
 
@@ -47,37 +52,37 @@ export class Reclaim {
 
   /** Throws VolumeError EFORMAT when it cannot be read. */
   policyText(): PolicyText {
-    return readPolicyText(this.#options.root);
+    return readPolicyText(this.#options.files.root);
   }
 
   /** Undefined: the defaults. Throws VolumeError EINVAL for a policy that makes no sense. */
   setPolicy(text: PolicyText | undefined): void {
-    keepPolicyText(this.#options.root, text);
+    keepPolicyText(this.#options.files.root, text);
   }
 
   /** What would go now. `inUse`: snapshots that somebody is looking at. */
-  async preview(inUse: ReadonlySet<number>, nowMs: number): Promise<PruningPreview> {
+  async preview(inUse: ReadonlySet<number>, nowMs: number): Promise<PruningResult> {
     const plan = await this.#plan(inUse, nowMs);
     return { plan, bytes: plan.gone === 0 ? 0 : await bytesFreed(this.#options.service.store, new Kept(plan.kept)) };
   }
 
   /** Gives it up; resolves when it has gone. Throws VolumeError EBUSY while another pruning runs. */
-  async prune(inUse: ReadonlySet<number>, nowMs: number): Promise<PruningPlan> {
+  async prune(inUse: ReadonlySet<number>, nowMs: number): Promise<PruningResult> {
     if (this.#isRunning) throw new VolumeError('EBUSY', 'a pruning is under way already; wait for it to end');
     this.#isRunning = true;
     try {
       const plan = await this.#plan(inUse, nowMs);
-      if (plan.gone > 0) await this.keepOnly(plan.kept);
-      return plan;
+      return { plan, bytes: plan.gone > 0 ? await this.keepOnly(plan.kept) : 0 };
     } finally {
       this.#isRunning = false;
     }
   }
 
-  /** Gives up all moments up to the last of `txids` (growing, at least one, all known) that are not among them. */
-  async keepOnly(txids: Float64Array): Promise<void> {
+  /** Gives up all moments up to the last of `txids` (growing, at least one, all known) that are not among them. Returns the bytes of the log that came free. */
+  async keepOnly(txids: Float64Array): Promise<number> {
     await this.#options.native.appendKept(toTxid(txids.at(-1)!), encodeKept(txids));
-    await this.#options.service.pruned();
+    const dead = await this.#options.service.pruned();
+    return packRanges(this.#options, dead.map((start) => [start, start + deadStretchBytes]));
   }
 
   async #plan(inUse: ReadonlySet<number>, nowMs: number): Promise<PruningPlan> {

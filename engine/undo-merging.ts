@@ -37,22 +37,26 @@ export const nameValue: Merge = (first, last) => {
   return value;
 };
 
+/** Told of each entry that goes for good. */
+export type OnGone = (entry: IndexEntry) => void;
+
 /** Walks over all entries that share the first `prefixLength` bytes of `start`. Each step of it fits into one transaction; things stay whole between two. */
-export function* mergeUndos(index: IndexStore, kept: Kept, start: Buffer, prefixLength: number, merge: Merge): Generator<void> {
+export function* mergeUndos(index: IndexStore, kept: Kept, start: Buffer, prefixLength: number, merge: Merge, onGone: OnGone = () => {}): Generator<void> {
   let group: Group | undefined;
   let walked = 0;
   for (const entry of index.scan(start, prefixLength)) {
     if (group !== undefined && belongs(group, entry)) {
       // Only the ends count, and there may be a million in between.
       if (group.last !== group.first) index.remove(group.last.key);
+      onGone(entry);
       group.last = entry;
     } else {
-      if (group !== undefined) settle(index, kept, group, merge);
+      if (group !== undefined) settle(index, kept, group, merge, onGone);
       group = { first: entry, last: entry, shownBy: kept.atOrAfter(txidAtEnd(entry.key)) };
     }
     if (++walked % stepEntries === 0) yield;
   }
-  if (group !== undefined) settle(index, kept, group, merge);
+  if (group !== undefined) settle(index, kept, group, merge, onGone);
 }
 
 function belongs(group: Group, { key }: IndexEntry): boolean {
@@ -60,13 +64,14 @@ function belongs(group: Group, { key }: IndexEntry): boolean {
   return txidAtEnd(key) <= group.shownBy && group.first.key.length === key.length && key.compare(group.first.key, 0, thingBytes, 0, thingBytes) === 0;
 }
 
-function settle(index: IndexStore, kept: Kept, { first, last, shownBy }: Group, merge: Merge): void {
+function settle(index: IndexStore, kept: Kept, { first, last, shownBy }: Group, merge: Merge, onGone: OnGone): void {
   const txid = txidAtEnd(first.key);
   const isShown = kept.before(txid) !== undefined;
   if (isShown && first === last && txid === shownBy) return;
   index.remove(first.key);
   if (last !== first) index.remove(last.key);
   if (isShown) index.put(withTxid(first.key, shownBy), merge(first.value, last.value));
+  else onGone(first);
 }
 
 /** The key with another transaction at its end. */

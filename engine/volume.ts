@@ -110,7 +110,7 @@ export class Volume implements History {
     this.#reader = new PlanReader(native, index, this.#resolver, () => this.#service.caughtUp());
     this.#changes = new Changes(index, this.#paths, this.#resolver, this.#transactions);
     this.#usage = new DiskUsage(files);
-    this.reclaim = new Reclaim({ root: files.root, native, service: this.#service, transactions: this.#transactions, pins: this.#pins });
+    this.reclaim = new Reclaim({ files, native, addon: parts.addon, service: this.#service, transactions: this.#transactions, pins: this.#pins, say: (line) => { this.#say(line); } });
   }
 
   async caughtUp(): Promise<Lsn> {
@@ -243,6 +243,8 @@ export class Volume implements History {
   async verify(onProgress: (done: number, total: number) => void = () => {}): Promise<VerifyReport> {
     const { files, addon } = this.#parts;
     await this.native.settle();
+    // What is merging just now would be missed.
+    await this.#service.pruned();
     const readUpTo = await this.#service.caughtUp();
     return verifyVolume({ files, native: this.native, index: this.#service.store, paths: this.#paths, crc: addon.crc32c, readUpTo, onProgress });
   }

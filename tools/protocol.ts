@@ -159,8 +159,8 @@ export interface PruneReply {
   readonly gone: number;
   /** The oldest moment afterwards. */
   readonly oldestNs: string;
-  /** Of a dry run: what would come free in the log, about. */
-  readonly bytes?: string;
+  /** Of the log: what only those needed (of a dry run), or what came free. */
+  readonly bytes: string;
 }
 
 export interface FaultItem {

@@ -8,7 +8,6 @@
 import type { Volume } from '../engine/volume.js';
 import type { Mounted } from '../fs/mount.js';
 import type { Handlers } from './control-server.js';
-import type { PruneReply } from './protocol.js';
 
 export function retentionHandlers({ volume, mounted }: { readonly volume: Volume; readonly mounted: Mounted }): Pick<Handlers, 'policy' | 'prune'> {
   const { reclaim } = volume;
@@ -20,13 +19,10 @@ export function retentionHandlers({ volume, mounted }: { readonly volume: Volume
     },
     prune: async ({ dryRun }) => {
       await volume.settled();
-      if (dryRun) {
-        const { plan, bytes } = await reclaim.preview(mounted.snapshotsInUse(), Date.now());
-        return reply(plan, bytes);
-      }
-      const plan = await reclaim.prune(mounted.snapshotsInUse(), Date.now());
-      if (plan.gone > 0) mounted.invalidateSnapshots();
-      return reply(plan, undefined);
+      const inUse = mounted.snapshotsInUse();
+      const { plan, bytes } = await (dryRun ? reclaim.preview(inUse, Date.now()) : reclaim.prune(inUse, Date.now()));
+      if (plan.gone > 0 && !dryRun) mounted.invalidateSnapshots();
+      return { judged: plan.judged, gone: plan.gone, oldestNs: String(BigInt(plan.oldestMs) * 1_000_000n), bytes: String(bytes) };
     },
   };
 }
@@ -35,8 +31,4 @@ function given(change: Partial<Record<string, string | undefined>>): Record<stri
   const parts: Record<string, string> = {};
   for (const [name, text] of Object.entries(change)) if (text !== undefined) parts[name] = text;
   return parts;
-}
-
-function reply(plan: { readonly judged: number; readonly gone: number; readonly oldestMs: number }, bytes: number | undefined): PruneReply {
-  return { judged: plan.judged, gone: plan.gone, oldestNs: String(BigInt(plan.oldestMs) * 1_000_000n), ...(bytes === undefined ? {} : { bytes: String(bytes) }) };
 }

@@ -24,11 +24,12 @@ async function prune(directory: string, options: PruneOptions): Promise<void> {
 }
 
 function json({ judged, gone, oldestNs, bytes }: PruneReply, dryRun: boolean): string {
-  return `${JSON.stringify({ dryRun, judged, gone, oldest: jsonTime(BigInt(oldestNs)), bytes: bytes === undefined ? null : Number(bytes) })}\n`;
+  return `${JSON.stringify({ dryRun, judged, gone, oldest: jsonTime(BigInt(oldestNs)), bytes: Number(bytes) })}\n`;
 }
 
 function text({ gone, oldestNs, bytes }: PruneReply, dryRun: boolean): string {
   if (gone === 0) return 'nothing to give up: all moments are kept by the policy\n';
-  const size = bytes === undefined ? '' : `, and ${sizeText(BigInt(bytes))} that only they needed`;
-  return `${counted(gone, 'moment')} ${dryRun ? 'would go' : 'gone'}${size}; history reaches back to ${localTime(BigInt(oldestNs))}\n`;
+  const size = sizeText(BigInt(bytes));
+  const what = dryRun ? `would go, and ${size} that only they need` : `gone; ${size} of the disk came free`;
+  return `${counted(gone, 'moment')} ${what}; history reaches back to ${localTime(BigInt(oldestNs))}\n`;
 }
