@@ -93,7 +93,9 @@ function lookAtChanged(index: IndexStore, directory: FileId, changed: ChangedSin
   for (const [text, txid] of changed.names(directory)) {
     const name = Buffer.from(text, 'latin1');
     const value = index.get(namedKey(table.name, directory, name, txid));
-    if (value !== undefined) found.push({ name, before: readFileId(value, 0), typeBefore: value.readUInt16BE(24) });
+    // It may have merged into a later one meanwhile.
+    const undo = value === undefined ? nameUndo(index, directory, name, txid) : { name, before: readFileId(value, 0), typeBefore: value.readUInt16BE(24) };
+    if (undo !== undefined) found.push(undo);
   }
   return found;
 }

@@ -149,7 +149,9 @@ export class Resolver {
   #attributesUndo(file: FileId, snapshot: number, changed?: ChangedSince): Buffer | undefined {
     if (changed === undefined) return this.#index.atOrAfter(fileTxidKey(table.attributes, file, snapshot + 1), filePrefix)?.value;
     const txid = changed.attributesTxid(file);
-    return txid === undefined ? undefined : this.#index.get(fileTxidKey(table.attributes, file, txid));
+    if (txid === undefined) return undefined;
+    // It may have merged into a later one meanwhile.
+    return this.#index.get(fileTxidKey(table.attributes, file, txid)) ?? this.#attributesUndo(file, txid);
   }
 
   /** The earliest entry above the snapshot of each attribute. */

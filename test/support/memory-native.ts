@@ -203,9 +203,8 @@ export class MemoryNative extends MemoryReader implements NativeVolume {
   }
 
   async appendKept(horizon: Txid, parts: readonly Buffer[]): Promise<void> {
-    for (const [part, body] of parts.entries()) {
-      this.log.append({ type: recordType.kept, flags: part + 1 < parts.length ? 1 : 0, aux: part, file: 0n as FileId, txid: horizon, offset: 0n, size: 0n }, body);
-    }
+    const header = { type: recordType.kept, file: 0n as FileId, txid: horizon, offset: 0n, size: 0n };
+    parts.forEach((body, aux) => this.log.append({ ...header, flags: aux + 1 < parts.length ? 1 : 0, aux }, body));
   }
 
   async appendExternal(): Promise<Txid> {
