@@ -4,7 +4,7 @@
  *
  * Invariants:
  * 1. After the mount stands, this process touches no path that may lie in it: not the directory, not modules to load (all are
- *    imported above), not the log (its descriptor was opened before).
+ *    imported above; the thread that packs the log reads its own, by requests that the addon answers), not the log (its descriptor was opened before).
  * 2. There is one way out: the mount ends, then the volume is closed, then the entry goes, then the connections end. A command that waits for
  *    its connection's end therefore finds the volume free.
  * 3. The umask is 0 while the mount stands: the kernel has already applied the caller's.
@@ -24,6 +24,7 @@ import { createHandlers } from './handlers.js';
 import type { Served } from './handlers.js';
 import { detach } from './mounts.js';
 import { startTicks } from './processes.js';
+import { startPruning } from './pruning-timer.js';
 import { register, unregister } from './registry.js';
 import type { RegistryEntry } from './registry.js';
 
@@ -44,6 +45,7 @@ async function main(): Promise<void> {
     const { served, server } = await start(options, logger);
     logger.info({ directory: options.directory, mountpoint: options.mountpoint, ...served.mounted.state() }, 'mounted');
     stopOnSignals(served.mounted, options, logger);
+    startPruning(served, logger);
     const { protocol, features } = served.mounted.state();
     await tellParent({ ready: { pid: process.pid, protocol, features: [...features], notices: [...served.volume.notices] } });
     await finish(served, server, logger);

@@ -5,11 +5,26 @@
  * 1. What somebody is looking at below `.snapshots` stays.
  * 2. After moments were given up the kernel is told to forget what it knows of the past.
  */
+import type { PruningResult } from '../engine/reclaim.js';
 import type { Volume } from '../engine/volume.js';
 import type { Mounted } from '../fs/mount.js';
 import type { Handlers } from './control-server.js';
 
-export function retentionHandlers({ volume, mounted }: { readonly volume: Volume; readonly mounted: Mounted }): Pick<Handlers, 'policy' | 'prune'> {
+export interface Prunable {
+  readonly volume: Volume;
+  readonly mounted: Mounted;
+}
+
+/** Gives up what the policy no longer keeps. Throws VolumeError EBUSY while that is being done already. */
+export async function pruneServed({ volume, mounted }: Prunable): Promise<PruningResult> {
+  await volume.settled();
+  const result = await volume.reclaim.prune(mounted.snapshotsInUse(), Date.now());
+  if (result.plan.gone > 0) mounted.invalidateSnapshots();
+  return result;
+}
+
+export function retentionHandlers(served: Prunable): Pick<Handlers, 'policy' | 'prune'> {
+  const { volume, mounted } = served;
   const { reclaim } = volume;
   return {
     policy: async ({ change }) => {
@@ -18,10 +33,7 @@ export function retentionHandlers({ volume, mounted }: { readonly volume: Volume
       return reclaim.policyText();
     },
     prune: async ({ dryRun }) => {
-      await volume.settled();
-      const inUse = mounted.snapshotsInUse();
-      const { plan, bytes } = await (dryRun ? reclaim.preview(inUse, Date.now()) : reclaim.prune(inUse, Date.now()));
-      if (plan.gone > 0 && !dryRun) mounted.invalidateSnapshots();
+      const { plan, bytes } = await (dryRun ? reclaim.preview(mounted.snapshotsInUse(), Date.now()) : pruneServed(served));
       return { judged: plan.judged, gone: plan.gone, oldestNs: String(BigInt(plan.oldestMs) * 1_000_000n), bytes: String(bytes) };
     },
   };

@@ -188,11 +188,7 @@ export class MemoryNative extends MemoryReader implements NativeVolume {
   }
 
   async syncLog(): Promise<void> {}
-
-  packableBelow(): Lsn {
-    return lsn(0);
-  }
-
+  packableBelow = (): Lsn => lsn(0);
   async replaceSegment(): Promise<void> {}
   holdTransaction(): void {}
   releaseTransaction(): void {}
