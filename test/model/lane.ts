@@ -44,7 +44,7 @@ export interface LanePlaces {
 }
 
 export class Lane {
-  readonly moments: Moment[] = [];
+  moments: readonly Moment[] = [];
   readonly #random: Random;
   readonly #places: LanePlaces;
   #workers: Worker[] = [];
@@ -134,6 +134,11 @@ export class Lane {
     return lines;
   }
 
+  /** These moments are there no more. */
+  forget(isGone: (moment: Moment) => boolean): void {
+    this.moments = this.moments.filter((moment) => !isGone(moment));
+  }
+
   /** Compares the moments with what `nameOf` calls their snapshots. */
   async compare(moments: readonly Moment[], nameOf: (moment: Moment) => Promise<string>): Promise<void> {
     for (const moment of moments) {
@@ -202,7 +207,7 @@ export class Lane {
   }
 
   #remember(timeNs: bigint, lines: readonly string[]): void {
-    this.moments.push({ timeNs, lines, after: this.#sinceLast });
+    this.moments = [...this.moments, { timeNs, lines, after: this.#sinceLast }];
     this.#sinceLast = [];
   }
 

@@ -39,6 +39,10 @@ export class Moments {
     return this.#client.ask('moment', { text: '0s' });
   }
 
+  async isKept(txid: string): Promise<boolean> {
+    return this.#client.ask('moment', { text: `txn-${txid}` }).then(() => true, () => false);
+  }
+
   async transactionAt(name: string): Promise<string> {
     return (await this.#client.ask('moment', { text: name })).txid;
   }

@@ -7,6 +7,7 @@
  */
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { compile } from '../support/compile.js';
 import type { Mount } from '../support/mount.js';
 import { Random } from '../support/seed.js';
@@ -23,6 +24,8 @@ export interface ModelOptions {
   readonly batches: number;
   /** Operations in each lane between two comparisons. */
   readonly batchSize: number;
+  /** Gives history up before each comparison. */
+  readonly prunes?: boolean;
 }
 
 export type ModelStart = Pick<ModelOptions, 'seed' | 'lanes' | 'uids'> & {
@@ -127,6 +130,21 @@ export class Model {
     await Promise.all(this.lanes.map((lane) => lane.compare(lane.moments, (moment) => this.#nameOf(moment))));
   }
 
+  /** Gives up moments; those that are left are to be compared. (What was compared in this mount is in use.) */
+  async prune(): Promise<number> {
+    const { mountpoint } = this.#mount;
+    const txids = new Map<Moment, string>();
+    for (const moment of this.lanes.flatMap((lane) => lane.moments)) txids.set(moment, await this.#asked.transactionAt(this.#asked.nameOf(moment.timeNs)));
+    // Within a second every moment stays.
+    await sleep(1100);
+    await this.#mount.cliWell('policy', mountpoint, '--ladder', '1s:all,1h:1s', '--at-least', '1s');
+    await this.#mount.cliWell('prune', mountpoint);
+    const gone = new Set<Moment>();
+    for (const [moment, txid] of txids) if (!(await this.#asked.isKept(txid))) gone.add(moment);
+    for (const lane of this.lanes) lane.forget((moment) => gone.has(moment));
+    return gone.size;
+  }
+
   get #asked(): Moments {
     if (this.#moments === undefined) throw new Error('the model is not open');
     return this.#moments;
@@ -144,6 +162,7 @@ export async function runModel(mount: Mount, options: ModelOptions): Promise<num
   await Model.with(mount, options, async (model) => {
     for (let batch = 0; batch < options.batches; batch += 1) {
       await model.work(options.batchSize);
+      if (options.prunes && (await model.prune()) === 0) throw new Error('nothing was given up');
       await model.compare();
     }
     await model.settle();
