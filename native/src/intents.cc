@@ -38,7 +38,7 @@ int Intents::recover() {
   const std::string now = instance();
   const bool livedOn = !now.empty() && readSmallFile(volume_->backing.storeFd(), kInstanceName) == now;
   for (const LoggedIntent& intent : volume_->recovery.intents) {
-    begin(intent.file);
+    begin(intent.file, intent.position);
     appended(intent.file, intent.position + 1);
   }
   // In the page cache they have acted: no sync was answered before.
@@ -79,12 +79,14 @@ int Intents::replay() {
   return 0;
 }
 
-void Intents::begin(FileId file) {
+void Intents::begin(FileId file) { begin(file, volume_->log.end()); }
+
+void Intents::begin(FileId file, Lsn from) {
   std::lock_guard<std::mutex> guard(mutex_);
   Outstanding& outstanding = files_[file];
   outstanding.writing++;
   if (outstanding.first != 0) return;
-  outstanding.first = volume_->log.end();
+  outstanding.first = from;
   volume_->log.lowerFloor(outstanding.first);
 }
 

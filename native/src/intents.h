@@ -57,6 +57,8 @@ class Intents {
   };
   using Positions = std::vector<std::pair<FileId, Lsn>>;
 
+  // The file's intents stand at `from` or behind it.
+  void begin(FileId file, Lsn from);
   int replay();
   int replayOne(const LoggedIntent& intent, int fd) const;
   int syncFile(FileId file, Lsn* position);
