@@ -6,7 +6,7 @@
  * 1. One count at a time; who asks meanwhile gets the same one.
  * 2. A count never holds the answer up for longer than `patienceMs`: then the last known one is given, if there is one.
  */
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, statSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { codeOf } from './errors.js';
@@ -38,6 +38,13 @@ export class DiskUsage {
       await Promise.race([this.#counting, setTimeout(patienceMs, undefined, { ref: false })]);
     }
     return { liveBytes: this.#live, historyBytes: bytesIn(this.#files.log) + bytesIn(this.#files.index) + this.#objects };
+  }
+
+  /** What history takes now, counted anew; and the size of the disk. */
+  async share(): Promise<{ historyBytes: bigint; diskBytes: bigint }> {
+    const objects = await this.#bytesBelow(this.#files.objects) ?? 0n;
+    const { blocks, bsize } = statfsSync(this.#files.root, { bigint: true });
+    return { historyBytes: bytesIn(this.#files.log) + bytesIn(this.#files.index) + objects, diskBytes: blocks * bsize };
   }
 
   /** Ends a count that is going on. */

@@ -110,7 +110,7 @@ export class Volume implements History {
     this.#reader = new PlanReader(native, index, this.#resolver, () => this.#service.caughtUp());
     this.#changes = new Changes(index, this.#paths, this.#resolver, this.#transactions);
     this.#usage = new DiskUsage(files);
-    this.reclaim = new Reclaim({ files, native, addon: parts.addon, service: this.#service, transactions: this.#transactions, pins: this.#pins, say: (line) => { this.#say(line); } });
+    this.reclaim = new Reclaim({ files, native, addon: parts.addon, service: this.#service, transactions: this.#transactions, pins: this.#pins, usage: this.#usage, say: (line) => { this.#say(line); } });
   }
 
   async caughtUp(): Promise<Lsn> {

@@ -157,6 +157,8 @@ export interface PruneReply {
   /** Moments that were looked at. */
   readonly judged: number;
   readonly gone: number;
+  /** History takes more of the disk than the policy allows: of a dry run, before; else still, for what is left is too young, pinned or in use. */
+  readonly takesTooMuch: boolean;
   /** The oldest moment afterwards. */
   readonly oldestNs: string;
   /** Of the log: what only those needed (of a dry run), or what came free. */

@@ -34,7 +34,8 @@ export function retentionHandlers(served: Prunable): Pick<Handlers, 'policy' | '
     },
     prune: async ({ dryRun }) => {
       const { plan, bytes } = await (dryRun ? reclaim.preview(mounted.snapshotsInUse(), Date.now()) : pruneServed(served));
-      return { judged: plan.judged, gone: plan.gone, oldestNs: String(BigInt(plan.oldestMs) * 1_000_000n), bytes: String(bytes) };
+      const takesTooMuch = await reclaim.takesTooMuch();
+      return { judged: plan.judged, gone: plan.gone, takesTooMuch, oldestNs: String(BigInt(plan.oldestMs) * 1_000_000n), bytes: String(bytes) };
     },
   };
 }

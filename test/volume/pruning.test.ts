@@ -8,6 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { withMount } from '../support/mount.js';
 import type { Mount } from '../support/mount.js';
+import { makeLoopDisk } from '../support/loop-disk.js';
+import { isRoot } from '../support/places.js';
 import { isRefusal } from '../support/refusal.js';
 
 t.setTimeout(180_000);
@@ -72,6 +74,28 @@ void t.test('thinned moments read bit for bit the same, also from an index made 
     t.ok(there >= 3 && there < contents.size, 'some are there, some are not');
     t.ok(isThere(mount, [...contents.keys()][3]!), 'the pinned one is');
     t.match(await mount.cliWell('verify', mount.mountpoint), /all is well/);
+  });
+});
+
+void t.test('history takes no more of the disk than it may', { skip: !isRoot && 'needs root' }, async (t) => {
+  const prepare = (directory: string): Promise<void> => makeLoopDisk('ext4', directory, 1 << 30);
+  await withMount(t, { apart: true, prepare }, async (mount) => {
+    const path = mount.path('file');
+    const contents = new Map<number, string>();
+    for (let version = 0; version < 12; version++) {
+      contents.set(await overwritten(mount, path, 40 * mebibyte), digest(path));
+      await sleep(300);
+    }
+    t.ok(historyBytes(mount) > 400 * mebibyte, `${historyBytes(mount)} bytes of history on a disk of 1 GiB`);
+    await mount.cliWell('policy', mount.mountpoint, '--disk-share', '25%', '--at-least', '1s');
+    t.match(await mount.cliWell('prune', mount.mountpoint, '--dry-run'), /takes more of the disk/);
+    const [done] = await mount.json('prune', mount.mountpoint);
+    t.equal(done?.['takesTooMuch'], false, 'it takes no more');
+    t.ok(historyBytes(mount) < 270 * mebibyte, `${historyBytes(mount)} bytes are left`);
+    const there = [...contents].filter(([txid]) => isThere(mount, txid));
+    t.ok(there.length >= 2 && there.length < contents.size, `${there.length} of ${contents.size} moments are there`);
+    t.strictSame(there, [...contents].slice(-there.length), 'the youngest');
+    for (const [txid, content] of there) t.equal(digest(mount.path('.snapshots', `@txn-${txid}`, 'file')), content, `txn-${txid} is as it was`);
   });
 });
 

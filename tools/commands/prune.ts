@@ -23,11 +23,17 @@ async function prune(directory: string, options: PruneOptions): Promise<void> {
   await print(options.json ? json(done, dryRun) : text(done, dryRun));
 }
 
-function json({ judged, gone, oldestNs, bytes }: PruneReply, dryRun: boolean): string {
-  return `${JSON.stringify({ dryRun, judged, gone, oldest: jsonTime(BigInt(oldestNs)), bytes: Number(bytes) })}\n`;
+function json({ judged, gone, takesTooMuch, oldestNs, bytes }: PruneReply, dryRun: boolean): string {
+  return `${JSON.stringify({ dryRun, judged, gone, takesTooMuch, oldest: jsonTime(BigInt(oldestNs)), bytes: Number(bytes) })}\n`;
 }
 
-function text({ gone, oldestNs, bytes }: PruneReply, dryRun: boolean): string {
+function text(reply: PruneReply, dryRun: boolean): string {
+  if (!reply.takesTooMuch) return whatGoes(reply, dryRun);
+  const more = dryRun ? 'the oldest moments go as well, until it does not' : 'what is left is too young, pinned or in use';
+  return `${whatGoes(reply, dryRun)}history takes more of the disk than the policy allows: ${more}\n`;
+}
+
+function whatGoes({ gone, oldestNs, bytes }: PruneReply, dryRun: boolean): string {
   if (gone === 0) return 'nothing to give up: all moments are kept by the policy\n';
   const size = sizeText(BigInt(bytes));
   const what = dryRun ? `would go, and ${size} that only they need` : `gone; ${size} of the disk came free`;
