@@ -4,6 +4,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Test } from 'tap';
 import { directoryType, regularType, symlinkType } from '../../engine/attributes.js';
 import { nameOperation } from '../../engine/log-bodies.js';
 import type { FileId, ListedEntry, Txid } from '../../engine/types.js';
@@ -12,7 +13,8 @@ import { Volume } from '../../engine/volume.js';
 import { PieceKind } from '../../native/types.js';
 import { MemoryNative } from '../support/memory-native.js';
 import type { MemoryInode } from '../support/memory-tree.js';
-import type { Random } from '../support/seed.js';
+import { makePlace, removePlace } from '../support/places.js';
+import { Random, chooseSeed } from '../support/seed.js';
 
 /** A file or directory as it was at a snapshot. */
 interface Past {
@@ -27,6 +29,23 @@ type Snapshot = Map<string, Past>;
 const names = ['a', 'b', 'c', 'dd', 'a\u00e4', 'b.tmp'];
 const xattrNames = ['user.one', 'user.onetwo'];
 const filesMax = 14;
+
+/** Runs the body with a model of its own and an opened volume; what goes wrong is told with the seed that repeats it. */
+export async function withHistoryModel(t: Test, body: (model: HistoryModel, random: Random, volume: Volume) => Promise<void>): Promise<void> {
+  const seed = chooseSeed();
+  const place = makePlace();
+  t.teardown(() => { removePlace(place); });
+  const random = new Random(seed);
+  const model = new HistoryModel(place, random);
+  const volume = await model.open();
+  try {
+    await body(model, random, volume);
+  } catch (error) {
+    t.fail(`seed ${seed} (TIDEMARK_SEED=${seed}): ${error instanceof Error ? error.stack : String(error)}`);
+  } finally {
+    await model.volume.close();
+  }
+}
 
 export class HistoryModel {
   readonly native: MemoryNative;

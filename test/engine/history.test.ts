@@ -4,10 +4,9 @@
  */
 import { rmSync } from 'node:fs';
 import t from 'tap';
-import { Volume } from '../../engine/volume.js';
-import { makePlace, removePlace } from '../support/places.js';
-import { Random, chooseSeed } from '../support/seed.js';
-import { HistoryModel } from './history-model.js';
+import type { Volume } from '../../engine/volume.js';
+import { withHistoryModel } from './history-model.js';
+import type { HistoryModel } from './history-model.js';
 
 t.setTimeout(600_000);
 
@@ -19,13 +18,7 @@ const snapshotsInRound = 3;
 const stepsInRound = 60;
 
 void t.test('every snapshot reads as it was, however much changed since, and also from an index made again', async (t) => {
-  const seed = chooseSeed();
-  const place = makePlace();
-  t.teardown(() => { removePlace(place); });
-  const random = new Random(seed);
-  const model = new HistoryModel(place, random);
-  const volume = await model.open();
-  try {
+  await withHistoryModel(t, async (model, random, volume) => {
     for (let batch = 0; batch < batches; batch++) {
       for (let step = 0; step < stepsInBatch; step++) model.step();
       model.native.writeEnds();
@@ -45,26 +38,16 @@ void t.test('every snapshot reads as it was, however much changed since, and als
     for (const txid of [...model.snapshots.keys()].filter((_, index) => index % 7 === 0)) await model.check(txid);
 
     await volume.close();
-    rmSync(`${place}/.tidemark/index`, { recursive: true });
+    rmSync(`${model.directory}/.tidemark/index`, { recursive: true });
     const again = await model.open();
     t.equal(again.notices.length, 1, 'an index that is missing is made again, and said so');
     t.same(await answers(again, model), before, 'and answers the same');
     await again.close();
-  } catch (error) {
-    t.fail(`seed ${seed} (TIDEMARK_SEED=${seed}): ${error instanceof Error ? error.stack : String(error)}`);
-  } finally {
-    await model.volume.close();
-  }
+  });
 });
 
 void t.test('snapshots that are listed again and again read the same, whatever happens in between, ended or still going on', async (t) => {
-  const seed = chooseSeed();
-  const place = makePlace();
-  t.teardown(() => { removePlace(place); });
-  const random = new Random(seed);
-  const model = new HistoryModel(place, random);
-  await model.open();
-  try {
+  await withHistoryModel(t, async (model, random) => {
     for (let round = 0; round < rounds; round++) {
       while (model.snapshots.size < (round + 1) * snapshotsInRound) model.step();
       const txids = [...model.snapshots.keys()].slice(-snapshotsInRound);
@@ -74,11 +57,7 @@ void t.test('snapshots that are listed again and again read the same, whatever h
       }
     }
     t.pass('all of them read as they were');
-  } catch (error) {
-    t.fail(`seed ${seed} (TIDEMARK_SEED=${seed}): ${error instanceof Error ? error.stack : String(error)}`);
-  } finally {
-    await model.volume.close();
-  }
+  });
 });
 
 /** Everything that can be asked of the history as a whole, as text. */

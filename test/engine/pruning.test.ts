@@ -3,9 +3,9 @@
  * index is made again, and when more is given up later.
  */
 import t from 'tap';
-import { makePlace, removePlace } from '../support/places.js';
-import { Random, chooseSeed } from '../support/seed.js';
-import { HistoryModel } from './history-model.js';
+import type { Random } from '../support/seed.js';
+import { withHistoryModel } from './history-model.js';
+import type { HistoryModel } from './history-model.js';
 
 t.setTimeout(600_000);
 
@@ -13,13 +13,7 @@ const rounds = 5;
 const stepsInRound = 300;
 
 void t.test('what is kept reads as it was, whatever is given up', async (t) => {
-  const seed = chooseSeed();
-  const place = makePlace();
-  t.teardown(() => { removePlace(place); });
-  const random = new Random(seed);
-  const model = new HistoryModel(place, random);
-  const volume = await model.open();
-  try {
+  await withHistoryModel(t, async (model, random, volume) => {
     for (let round = 0; round < rounds; round++) {
       for (let step = 0; step < stepsInRound; step++) model.step();
       model.native.writeEnds();
@@ -33,11 +27,7 @@ void t.test('what is kept reads as it was, whatever is given up', async (t) => {
     await volume.rebuildIndex();
     for (const txid of model.snapshots.keys()) await model.check(txid);
     t.pass(`${before} moments read as they were`);
-  } catch (error) {
-    t.fail(`seed ${seed} (TIDEMARK_SEED=${seed}): ${error instanceof Error ? error.stack : String(error)}`);
-  } finally {
-    await model.volume.close();
-  }
+  });
 });
 
 /** Keeps some moments of those up to a random one. */
