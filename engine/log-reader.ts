@@ -5,7 +5,8 @@
  * Invariants:
  * 1. Nothing at or beyond `limit` is looked at: what stands there may still be in the making.
  * 2. A record handed out has a plausible header, and its checksum was compared, unless it is an EXTENT in 'headers' mode.
- * 3. A bad record is never silent: `onDamage` is told, and reading goes on at the next sound record.
+ * 3. A bad record is never silent, nor is a place without one (zeros, a file that is too short): `onDamage` is told, and reading goes on at the next
+ *    sound record.
  * 4. A view is good until the next call of `next`.
  */
 import { alignRecord, plausibleHeader, recordBytesMax, recordHeaderBytes, recordType, segmentHeaderBytes, soundRecord } from './log-format.js';
@@ -76,13 +77,9 @@ export class LogReader {
     while (this.#position < limit) {
       if (!this.#enter()) return undefined;
       const end = Math.min(limit, this.#segmentEnd);
-      if (!this.#load(recordHeaderBytes, end) || this.#lengthHere() === 0) {
-        if (!this.#leave(limit)) return undefined;
-        continue;
-      }
-      const record = this.#recordHere(end);
+      const record = this.#load(recordHeaderBytes, end) ? this.#recordHere(end) : undefined;
       if (record !== undefined) return record;
-      this.#skipDamage(limit);
+      if (!this.#entersNext()) this.#skipDamage(limit);
     }
     return undefined;
   }
@@ -111,15 +108,10 @@ export class LogReader {
     return true;
   }
 
-  /** The segment holds no more records: on to the next, when there is one below the limit. */
-  #leave(limit: number): boolean {
-    // It was the last one when it was entered: by now it may have been followed.
+  /** The segment was the last one when it was entered: has it been followed since, from this very position? */
+  #entersNext(): boolean {
     const left = this.#segment;
-    this.#locate(this.#position);
-    if (this.#segment === left) {
-      if (this.#segmentEnd >= limit) return false;
-      this.#locate(this.#segmentEnd);
-    }
+    if (!this.#locate(this.#position) || this.#segment === left) return false;
     this.#position = this.#segment!.base + segmentHeaderBytes;
     return true;
   }
