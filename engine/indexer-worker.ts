@@ -8,7 +8,6 @@
  *    a crash neither loses nor doubles anything.
  * 2. The thread has nothing to do while the log stands still. (That it yields to the application, the main thread sees to.)
  */
-import { readlinkSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { crc32c } from './crc32c.js';
@@ -16,6 +15,7 @@ import { encodeProgress, progressKey } from './index-keys.js';
 import { IndexStore } from './index-store.js';
 import { IndexWriter } from './index-writer.js';
 import { LogReader } from './log-reader.js';
+import { ownThreadId } from './thread-id.js';
 
 export interface IndexerWorkerData {
   readonly indexDirectory: string;
@@ -37,11 +37,6 @@ export interface IndexerReport {
 
 /** Records in one transaction of the index: large enough to make commits cheap, small enough to stay responsive. */
 const batchRecords = 5_000;
-
-/** Linux's number of this thread: "<pid>/task/<tid>". */
-function ownThreadId(): number {
-  return Number(readlinkSync('/proc/thread-self').split('/').at(-1));
-}
 
 function run(data: IndexerWorkerData): void {
   const port = parentPort!;

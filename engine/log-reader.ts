@@ -13,7 +13,7 @@ import { alignRecord, plausibleHeader, recordBytesMax, recordHeaderBytes, record
 import type { Crc } from './log-format.js';
 import { readNumberLE } from './ids.js';
 import { LogSegments } from './log-segments.js';
-import type { Segment } from './log-segments.js';
+import type { Segment, Unreadable } from './log-segments.js';
 
 /** One record, in place. */
 export interface RecordView {
@@ -43,6 +43,8 @@ export interface LogReaderOptions {
   /** 'headers': EXTENT bodies are skipped unread and unchecked. */
   readonly bodies: 'headers' | 'all';
   readonly onDamage: (damage: Damage) => void;
+  /** Told of blocks that the disk cannot give back, which are then damage; without it they are an error. */
+  readonly onUnreadable?: (place: Unreadable) => void;
 }
 
 const windowBytes = 256 * 1024;
@@ -62,7 +64,7 @@ export class LogReader {
 
   constructor(options: LogReaderOptions) {
     this.#options = options;
-    this.#segments = new LogSegments(options.directory, options.crc);
+    this.#segments = new LogSegments(options.directory, options.crc, options.onUnreadable);
     this.#position = options.position;
     this.#view = { lsn: 0, length: 0, type: 0, flags: 0, aux: 0, txid: 0, buffer: this.#buffer, start: 0 };
   }

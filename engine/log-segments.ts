@@ -5,9 +5,11 @@
  * 1. Segments stand in order of their bases; the list only grows at its end (until `forget`).
  * 2. At most one descriptor is open at a time.
  * 3. A segment whose header is damaged still has its place: its base follows from the file before it.
+ * 4. A block that the disk cannot give back (EIO) is an error, or, where `onUnreadable` is given, told to it and read as bytes that are no record.
  */
 import { closeSync, openSync, readSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { codeOf } from './errors.js';
 import { decodeSegmentHeader, segmentHeaderBytes } from './log-format.js';
 import type { Crc } from './log-format.js';
 
@@ -20,17 +22,26 @@ export interface Segment {
   readonly sound: boolean;
 }
 
+/** A place in the log that the disk cannot give back. */
+export interface Unreadable {
+  readonly lsn: number;
+  readonly length: number;
+}
+
 const namePattern = /^([0-9a-f]{16})\.log$/;
+const blockBytes = 4096;
 
 export class LogSegments {
   readonly #directory: string;
   readonly #crc: Crc;
+  readonly #onUnreadable: ((place: Unreadable) => void) | undefined;
   #list: Segment[] = [];
   #open: { segment: Segment; fd: number } | undefined;
 
-  constructor(directory: string, crc: Crc) {
+  constructor(directory: string, crc: Crc, onUnreadable?: (place: Unreadable) => void) {
     this.#directory = directory;
     this.#crc = crc;
+    this.#onUnreadable = onUnreadable;
   }
 
   /** All segments, oldest first, as the directory has them now. */
@@ -69,7 +80,7 @@ export class LogSegments {
     }
     let done = 0;
     while (done < length) {
-      const count = readSync(this.#open!.fd, target, done, length - done, fileOffset + done);
+      const count = this.#readSome(this.#open!.fd, target.subarray(done, length), fileOffset + done, () => segment.base);
       if (count === 0) break;
       done += count;
     }
@@ -79,6 +90,18 @@ export class LogSegments {
   close(): void {
     if (this.#open !== undefined) closeSync(this.#open.fd);
     this.#open = undefined;
+  }
+
+  #readSome(fd: number, target: Buffer, fileOffset: number, base: () => number): number {
+    try {
+      return readSync(fd, target, 0, target.length, fileOffset);
+    } catch (error) {
+      if (this.#onUnreadable === undefined || codeOf(error) !== 'EIO') throw error;
+      const length = Math.min(target.length, blockBytes - (fileOffset % blockBytes));
+      target.fill(0xff, 0, length);
+      this.#onUnreadable({ lsn: base() + fileOffset, length });
+      return length;
+    }
   }
 
   #find(position: number): number {
@@ -98,14 +121,18 @@ export class LogSegments {
     try {
       const bytes = Buffer.alloc(segmentHeaderBytes);
       // A file without a header is being made: it counts from the moment it has one.
-      if (readSync(fd, bytes, 0, segmentHeaderBytes, 0) < segmentHeaderBytes) return undefined;
+      if (this.#readSome(fd, bytes, 0, () => this.#baseOfNext()) < segmentHeaderBytes) return undefined;
       const header = decodeSegmentHeader(bytes, this.#crc);
       if (header !== undefined) return { number, path, base: header.base, sound: true };
     } finally {
       closeSync(fd);
     }
-    const previous = this.#list.at(-1);
-    const base = previous === undefined ? 0 : previous.base + statSync(previous.path).size;
-    return { number, path, base, sound: false };
+    return { number, path, base: this.#baseOfNext(), sound: false };
+  }
+
+  /** Where a segment that follows on the last known one begins. */
+  #baseOfNext(): number {
+    const last = this.#list.at(-1);
+    return last === undefined ? 0 : last.base + statSync(last.path).size;
   }
 }

@@ -32,8 +32,8 @@ import type { StoreFiles } from './store-files.js';
 import { Times } from './times.js';
 import type { SnapshotName } from './times.js';
 import { Transactions } from './transactions.js';
-import type { Attributes, Change, Difference, FileId, ListedEntry, LogQuery, Lsn, Pin, Plan, ResolvedEntry, Transaction, Txid, VerifyReport, VolumeStatus } from './types.js';
-import { verifyVolume } from './verify.js';
+import type { Attributes, Change, Difference, FileId, ListedEntry, LogQuery, Lsn, Pin, Plan, ResolvedEntry, Transaction, Txid, VerifyReport, VerifyRequest, VolumeStatus } from './types.js';
+import { Upkeep } from './upkeep.js';
 
 export interface VolumeOpenOptions extends StoreOpenOptions {
   /** Told one line at a time what was found and repaired. */
@@ -58,6 +58,7 @@ export class Volume implements History {
   readonly excludes: readonly string[];
   /** What opening found and repaired, and what happened since, a line each. */
   readonly notices: string[] = [];
+  readonly upkeep: Upkeep;
   readonly #parts: Parts;
   readonly #service: IndexService;
   readonly #transactions: Transactions;
@@ -106,6 +107,7 @@ export class Volume implements History {
     this.#reader = new PlanReader(native, index, this.#resolver, () => this.#service.caughtUp());
     this.#changes = new Changes(index, this.#paths, this.#resolver, this.#transactions);
     this.#usage = new DiskUsage(files);
+    this.upkeep = new Upkeep({ files, addon: parts.addon, native, paths: this.#paths, service: this.#service });
   }
 
   async caughtUp(): Promise<Lsn> {
@@ -235,11 +237,8 @@ export class Volume implements History {
     };
   }
 
-  async verify(onProgress: (done: number, total: number) => void = () => {}): Promise<VerifyReport> {
-    const { files, addon } = this.#parts;
-    await this.native.settle();
-    const readUpTo = await this.#service.caughtUp();
-    return verifyVolume({ files, native: this.native, index: this.#service.store, paths: this.#paths, crc: addon.crc32c, readUpTo, onProgress });
+  verify(request: VerifyRequest = {}): Promise<VerifyReport> {
+    return this.upkeep.verify(request);
   }
 
   /** Throws the index away and makes it again from the log; queries wait meanwhile. */

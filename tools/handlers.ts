@@ -68,11 +68,13 @@ export function createHandlers(served: Served): Handlers {
       mounted.invalidateSnapshots();
       return {};
     },
-    verify: async (request, connection) =>
-      volume.verify((done, total) => {
-        // Progress may be lost, but the checking must not wait for it.
-        void connection.emit(request.id, { done, total });
-      }),
+    verify: async (request, connection) => {
+      const unwanted = new AbortController();
+      connection.onClose(() => { unwanted.abort(); });
+      // Progress may be lost, but the checking must not wait for it.
+      const onProgress = (done: number, total: number): void => void connection.emit(request.id, { done, total });
+      return volume.verify({ depth: request.depth ?? 'log', onProgress, signal: unwanted.signal });
+    },
     ...holdHandlers(volume),
     watch: async (request, connection) => {
       await watchVersions(volume, connection, (item) => connection.emit(request.id, item));

@@ -35,7 +35,7 @@ export const requestSchema = z.discriminatedUnion('method', [
   z.strictObject({ id, method: z.literal('pin'), name: pinName, at: moment.optional() }),
   z.strictObject({ id, method: z.literal('unpin'), name: pinName }),
   /** Progress comes as items. */
-  z.strictObject({ id, method: z.literal('verify') }),
+  z.strictObject({ id, method: z.literal('verify'), depth: z.enum(['log', 'deep']).optional() }),
   /**
    * Until `release`, or the end of the connection, all changes are one transaction (at most as long as the addon allows). Answers with the
    * transaction before and the globs of names that have no history.
@@ -153,6 +153,8 @@ export interface VerifyReply {
   readonly objects: number;
   readonly files: number;
   readonly faults: readonly FaultItem[];
+  /** Of a deep check. */
+  readonly readBack?: { readonly files: number; readonly bytes: number; readonly forbidden: number };
 }
 
 export interface ProgressItem {
