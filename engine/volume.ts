@@ -255,6 +255,7 @@ export class Volume implements History {
     if (this.#closed) return;
     this.#closed = true;
     await this.#usage.close();
+    await this.upkeep.close();
     try {
       // First the log: its last transaction belongs into the index, too.
       await this.native.settle();
