@@ -33,10 +33,11 @@ export interface AlarmLimits {
   readonly indexLagMs: number;
   readonly logSyncMs: number;
   readonly diskDays: number;
+  /** Of the disk's size, but never more than `freeBytesMax`. */
   readonly diskFreePercent: number;
 }
 
-export const defaultLimits: AlarmLimits = { indexLagBytes: 256 << 20, indexLagMs: 300_000, logSyncMs: 60_000, diskDays: 7, diskFreePercent: 2 };
+export const defaultLimits: AlarmLimits = { indexLagBytes: 256 << 20, indexLagMs: 300_000, logSyncMs: 120_000, diskDays: 7, diskFreePercent: 2 };
 
 export type Verdict =
   /** `weight`: how bad; one that has grown is told again. */
@@ -60,6 +61,8 @@ export interface Rule {
 
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
+/** A hundredth of a large disk is room for a long time. */
+const freeBytesMax = 50 * 2 ** 30;
 const good: Verdict = { state: 'good' };
 const fair: Verdict = { state: 'fair' };
 const atOnce = (): number => 0;
@@ -120,12 +123,12 @@ function external(reading: Reading): Verdict {
 }
 
 function disk(reading: Reading, _before: Reading | undefined, limits: AlarmLimits): Verdict {
-  const freePercent = reading.totalBytes === 0 ? 100 : (reading.freeBytes / reading.totalBytes) * 100;
+  const leastBytes = Math.min((reading.totalBytes * limits.diskFreePercent) / 100, freeBytesMax);
   const days = reading.fullInDays ?? Number.POSITIVE_INFINITY;
   const free = `${mebibytes(reading.freeBytes)} free`;
-  if (freePercent < limits.diskFreePercent) return { state: 'bad', what: `the disk is all but full (${free}, ${freePercent.toFixed(1)} %)`, weight: 0 };
+  if (reading.freeBytes < leastBytes) return { state: 'bad', what: `the disk is all but full (${free})`, weight: 0 };
   if (days < limits.diskDays) return { state: 'bad', what: `the disk will be full in ${days.toFixed(1)} days at the present rate (${free})`, weight: 0 };
-  return days < limits.diskDays * 1.25 || freePercent < limits.diskFreePercent * 1.25 ? fair : good;
+  return days < limits.diskDays * 1.25 || reading.freeBytes < leastBytes * 1.25 ? fair : good;
 }
 
 /** While the index is made anew it counts from zero. */

@@ -49,7 +49,8 @@ export class Scrub {
   #worker: Worker | undefined;
   #isReading = false;
   #isClosed = false;
-  #earliestMs = 0;
+  #startedMs = 0;
+  #retryMs = 0;
 
   constructor(options: ScrubOptions) {
     this.#options = options;
@@ -73,7 +74,7 @@ export class Scrub {
 
   /** Begins, or goes on at another pace. */
   run(settings: ScrubSettings): void {
-    if (this.#settings === undefined) this.#earliestMs = Date.now() + settleMs(settings);
+    if (this.#settings === undefined) this.#startedMs = Date.now();
     this.#settings = settings;
     if (!this.#isReading) this.#schedule();
   }
@@ -96,7 +97,7 @@ export class Scrub {
   #schedule(): void {
     clearTimeout(this.#timer);
     if (this.#isClosed || this.#settings === undefined) return;
-    const dueMs = Math.max(nextSliceMs(this.#logEnd - this.#state.base, this.#state, this.#settings), this.#earliestMs);
+    const dueMs = Math.max(nextSliceMs(this.#logEnd - this.#state.base, this.#state, this.#settings), this.#startedMs + settleMs(this.#settings), this.#retryMs);
     const pauseMs = Math.max(0, dueMs - Date.now());
     if (pauseMs > restMs) void this.#endWorker();
     this.#timer = setTimeout(() => { this.#look(dueMs); }, Math.min(pauseMs, longestTimerMs)).unref();
@@ -144,7 +145,7 @@ export class Scrub {
     this.#failure = why;
     this.#failures++;
     this.#isReading = false;
-    this.#earliestMs = Date.now() + retryMs;
+    this.#retryMs = Date.now() + retryMs;
     this.#schedule();
   }
 

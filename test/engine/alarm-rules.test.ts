@@ -38,6 +38,7 @@ const table: readonly Row[] = [
   ['a disk full in nine days', 'disk', { fullInDays: 9 }, undefined, 'good'],
   ['a disk with one per cent left, filling or not', 'disk', { freeBytes: 10e9 }, undefined, 'bad', /all but full/],
   ['a disk with a little more than the limit', 'disk', { freeBytes: 22e9 }, undefined, 'fair'],
+  ['one per cent of a large disk', 'disk', { freeBytes: 200e9, totalBytes: 20e12 }, undefined, 'good'],
 ];
 
 t.test('every rule has rows', async (t) => {

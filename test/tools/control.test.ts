@@ -20,6 +20,7 @@ const never = (): Promise<never> => Promise.reject(new Error('not asked in these
 
 const handlers: Handlers = {
   status: never, diff: never, trace: never, deleted: never, pin: never, unpin: never, verify: never, hold: never, release: never, pins: never,
+  alarms: never, 'alarms-change': never, 'alarms-test': never, 'alarms-acknowledge': never, 'alarms-digest': never,
   moment: async ({ text }) => ({ txid: String(text.length), timeNs: '0' }),
   log: async (request, connection) => {
     for (let index = 0; index < (request.limit ?? 0); index += 1) {
