@@ -18,6 +18,8 @@ export interface Reading {
   readonly damagedRegions: number;
   readonly gaps: number;
   readonly externalTransactions: number;
+  /** All there are. */
+  readonly transactions: number;
   readonly scrubFaults: number;
   readonly scrubFailure: string | undefined;
   /** Of the last verify; undefined when there was none. */

@@ -38,7 +38,8 @@ export class Upkeep {
     await native.settle();
     const readUpTo = await service.caughtUp();
     const report = await verifyVolume({ files, native, index: service.store, paths, crc: addon.crc32c, readUpTo, request });
-    this.#verifyFaults = report.faults.length;
+    // One that was ended early knows of fewer faults than there are.
+    if (request.signal?.aborted !== true) this.#verifyFaults = report.faults.length;
     return report;
   }
 
@@ -47,10 +48,10 @@ export class Upkeep {
     const { files, native, service } = this.#options;
     const { bavail, bsize, blocks } = await statfs(files.root);
     const { end, durable } = native.logState();
-    const { damaged, gaps, external } = service.store.progress();
+    const { damaged, gaps, external, transactions } = service.store.progress();
     return {
       atMs: Date.now(), logEnd: Number(end), logDurable: Number(durable), indexReadUpTo: service.readUpTo,
-      damagedRegions: damaged, gaps, externalTransactions: external,
+      damagedRegions: damaged, gaps, externalTransactions: external, transactions,
       scrubFaults: this.scrub.state.faults.length, scrubFailure: this.scrub.failure, verifyFaults: this.#verifyFaults,
       freeBytes: bavail * bsize, totalBytes: blocks * bsize,
     };

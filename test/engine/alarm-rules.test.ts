@@ -5,7 +5,7 @@ import type { AlarmName, Reading } from '../../engine/alarm-rules.js';
 
 const mebibyte = 1 << 20;
 const well: Reading = {
-  atMs: 1_000_000, logEnd: 1000 * mebibyte, logDurable: 1000 * mebibyte, indexReadUpTo: 1000 * mebibyte, damagedRegions: 0, gaps: 0, externalTransactions: 0,
+  atMs: 1_000_000, logEnd: 1000 * mebibyte, logDurable: 1000 * mebibyte, indexReadUpTo: 1000 * mebibyte, damagedRegions: 0, gaps: 0, externalTransactions: 0, transactions: 0,
   scrubFaults: 0, scrubFailure: undefined, verifyFaults: undefined, freeBytes: 500e9, totalBytes: 1000e9, fullInDays: undefined,
 };
 

@@ -122,6 +122,7 @@ t.test('the digest says what has changed', async (t) => {
     /: 1,240 transactions$/, 'history: 3.0 MiB (+2.0 MiB)', /full in 12 days/, 'scrub: 50 % of this round, no whole round yet, no faults', 'alarm: the disk', 'told: then: raised: the disk',
   ]);
   t.match(digestLines({ ...facts, raised: [], fullInDays: undefined }, { atMs: 0, transactions: 1300, historyBytes: 4 << 20, told: [] }), [/: 0 transactions$/, /\(-1\.0 MiB\)/, /not filling/, /^scrub/, 'alarms: none']);
+  t.equal(digestLines(facts, { atMs: 0, transactions: 0, told: [] })[1], 'history: 3.0 MiB', 'the first one knows of no growth');
 });
 
 t.test('what is remembered is read back; what cannot be read is forgotten', async (t) => {

@@ -52,11 +52,12 @@ void t.test('a command gets the message as JSON, no arguments, and nothing of th
   const { place, send } = setUp(t);
   process.env['TEST_PASSWORD'] = 'secret';
   t.teardown(() => { delete process.env['TEST_PASSWORD']; });
-  const sink = program(place, 'a program', `cd '${place}'; cat > got; echo "$#" > count; env > environment`);
+  const sink = program(place, 'a program', `cd '${place}'; cat > got; echo "$#" > count; env > environment; umask > umask`);
   t.match(await send(sink), { tries: 1 });
   t.same(JSON.parse(readFileSync(join(place, 'got'), 'utf8')), message);
   t.equal(readFileSync(join(place, 'count'), 'utf8'), '0\n');
   t.notMatch(readFileSync(join(place, 'environment'), 'utf8'), /secret|TEST_/);
+  t.match(readFileSync(join(place, 'umask'), 'utf8'), /77$/m, 'what it makes is its own');
   t.notOk(existsSync('/tmp/tidemark-injected'), 'no shell has seen the message');
   t.notMatch(message.text, /\n/, 'what it says is one line');
 });

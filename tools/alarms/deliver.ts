@@ -33,6 +33,8 @@ async function deliver({ sink, message }: Order): Promise<number> {
 }
 
 async function main(): Promise<void> {
+  // The daemon's is 0: what a command makes would be everybody's.
+  process.umask(0o077);
   const order = JSON.parse(await text(process.stdin)) as Order;
   let delivery: Delivery;
   try {

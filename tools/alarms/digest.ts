@@ -28,11 +28,11 @@ export function isDigestDue(lastMs: number, nowMs: number, at: string): boolean 
 }
 
 export function digestLines(facts: DigestFacts, last: DigestMemory): string[] {
-  const grown = facts.historyBytes - last.historyBytes;
+  const grown = last.historyBytes === undefined ? undefined : facts.historyBytes - last.historyBytes;
   const forecast = facts.fullInDays === undefined ? 'not filling' : `full in ${facts.fullInDays.toFixed(0)} days at the present rate`;
   return [
     `since ${localMs(last.atMs)}: ${counted(Math.max(0, facts.transactions - last.transactions), 'transaction')}`,
-    `history: ${sizeText(facts.historyBytes)} (${grown < 0 ? '-' : '+'}${sizeText(Math.abs(grown))})`,
+    `history: ${sizeText(facts.historyBytes)}${grown === undefined ? '' : ` (${grown < 0 ? '-' : '+'}${sizeText(Math.abs(grown))})`}`,
     `disk: ${sizeText(facts.freeBytes)} free, ${forecast}`,
     scrubText(facts.scrub, facts.scrubProgress),
     ...(facts.raised.length === 0 ? ['alarms: none'] : facts.raised.map((line) => `alarm: ${line}`)),

@@ -21,14 +21,15 @@ const memorySchema = z.strictObject({
   format: z.literal(1),
   alarms: z.partialRecord(z.enum(alarmNames), alarm),
   samples: z.array(z.strictObject({ atMs: ms, freeBytes: z.number() })).max(samplesMax),
-  digest: z.strictObject({ atMs: ms, transactions: z.number(), historyBytes: z.number(), told: z.array(z.string()).max(100) }).optional(),
+  digest: z.strictObject({ atMs: ms, transactions: z.number(), historyBytes: z.number().optional(), told: z.array(z.string()).max(100) }).optional(),
 });
 
 /** What the last digest said, and what was told since. */
 export interface DigestMemory {
   readonly atMs: number;
   readonly transactions: number;
-  readonly historyBytes: number;
+  /** Unknown before the first digest: to count is to walk. */
+  readonly historyBytes?: number | undefined;
   /** One line for each alarm told since. */
   readonly told: readonly string[];
 }

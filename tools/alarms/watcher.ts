@@ -84,12 +84,14 @@ export class Watcher {
     if (this.#reading === undefined) await this.look();
     const reading = this.#reading;
     if (reading === undefined) return;
-    const { transactions, historyBytes } = await this.#options.volume.status();
+    const status = await this.#options.volume.status();
+    const { transactions } = status;
+    const historyBytes = Number(status.historyBytes);
     const { scrub } = this.#options.volume.upkeep;
-    const now: DigestMemory = { atMs: Date.now(), transactions, historyBytes: Number(historyBytes), told: [] };
+    const now: DigestMemory = { atMs: Date.now(), transactions, historyBytes, told: [] };
     const { freeBytes, fullInDays } = reading;
     const raised = this.raised().map(({ what, sinceMs }) => `${what} (since ${new Date(sinceMs).toISOString()})`);
-    const facts = { nowMs: now.atMs, transactions, historyBytes: now.historyBytes, freeBytes, fullInDays, scrub: scrub.state, scrubProgress: scrub.progress, raised };
+    const facts = { nowMs: now.atMs, transactions, historyBytes, freeBytes, fullInDays, scrub: scrub.state, scrubProgress: scrub.progress, raised };
     this.#options.onDigest(digestLines(facts, this.#memory.digest ?? now));
     this.#memory = { ...this.#memory, digest: now };
     await this.#keep();
@@ -108,8 +110,9 @@ export class Watcher {
       const before = this.#memory;
       const sample = { atMs: read.atMs, freeBytes: read.freeBytes };
       this.#memory = { ...before, samples: withSample(before.samples, sample) };
-      this.#judge({ ...read, fullInDays: daysUntilFull(this.#memory.samples, sample) });
-      await this.#digestIfDue(read.atMs);
+      const reading = { ...read, fullInDays: daysUntilFull(this.#memory.samples, sample) };
+      this.#judge(reading);
+      await this.#digestIfDue(reading);
       if (this.#isWorthKeeping(before)) await this.#keep();
       this.#complaint = '';
     } catch (error) {
@@ -133,13 +136,11 @@ export class Watcher {
     this.#reading = reading;
   }
 
-  async #digestIfDue(nowMs: number): Promise<void> {
+  async #digestIfDue(reading: Reading): Promise<void> {
     const last = this.#memory.digest;
-    if (last !== undefined && !isDigestDue(last.atMs, nowMs, this.#options.config().digestAt)) return;
-    if (last !== undefined) return this.digest();
     // The first one tells what has happened since today.
-    const { transactions, historyBytes } = await this.#options.volume.status();
-    this.#memory = { ...this.#memory, digest: { atMs: nowMs, transactions, historyBytes: Number(historyBytes), told: [] } };
+    if (last === undefined) this.#memory = { ...this.#memory, digest: { atMs: reading.atMs, transactions: reading.transactions, told: [] } };
+    else if (isDigestDue(last.atMs, reading.atMs, this.#options.config().digestAt)) await this.digest();
   }
 
   /** One after the other: they have the same file to write. */
