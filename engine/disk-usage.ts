@@ -14,8 +14,9 @@ import { pacer } from './pacer.js';
 import type { StoreFiles } from './store-files.js';
 import { walkTree } from './tree-walk.js';
 
-/** A count younger than this is given again. */
+/** A count younger than this is given again; one of a large tree for so many times as long as it took. */
 const freshMs = 60_000;
+const freshTimes = 100;
 const patienceMs = 300;
 const blockBytes = 512n;
 
@@ -24,6 +25,7 @@ export class DiskUsage {
   #live: bigint | undefined;
   #objects = 0n;
   #countedAt = Number.NEGATIVE_INFINITY;
+  #tookMs = 0;
   #counting: Promise<void> | undefined;
   #closed = false;
 
@@ -33,7 +35,7 @@ export class DiskUsage {
 
   /** Bytes of the live tree (undefined until counted) and of log, index and objects. */
   async now(): Promise<{ liveBytes: bigint | undefined; historyBytes: bigint }> {
-    if (performance.now() - this.#countedAt > freshMs) {
+    if (performance.now() - this.#countedAt > Math.max(freshMs, this.#tookMs * freshTimes)) {
       this.#counting ??= this.#count().finally(() => { this.#counting = undefined; });
       await Promise.race([this.#counting, setTimeout(patienceMs, undefined, { ref: false })]);
     }
@@ -54,12 +56,14 @@ export class DiskUsage {
   }
 
   async #count(): Promise<void> {
+    const startedAt = performance.now();
     const live = await this.#bytesBelow(this.#files.root);
     const objects = await this.#bytesBelow(this.#files.objects);
     if (this.#closed) return;
     this.#live = live;
     this.#objects = objects ?? 0n;
     this.#countedAt = performance.now();
+    this.#tookMs = this.#countedAt - startedAt;
   }
 
   async #bytesBelow(root: string): Promise<bigint | undefined> {

@@ -38,6 +38,12 @@ export interface Damage {
   readonly segment: number;
 }
 
+/** A place in the log that the disk cannot give back. */
+export interface Unreadable {
+  readonly lsn: number;
+  readonly length: number;
+}
+
 export interface LogReaderOptions {
   readonly directory: string;
   readonly position: number;
@@ -45,6 +51,8 @@ export interface LogReaderOptions {
   /** 'headers': EXTENT bodies are skipped unread and unchecked. */
   readonly bodies: 'headers' | 'all';
   readonly onDamage: (damage: Damage) => void;
+  /** Told of blocks that the disk cannot give back, which are then damage; without it they are an error. */
+  readonly onUnreadable?: (place: Unreadable) => void;
 }
 
 const windowBytes = 256 * 1024;
@@ -77,7 +85,11 @@ export class LogReader {
 
   constructor(options: LogReaderOptions) {
     this.#options = options;
-    this.#segments = new LogSegments(options.directory, options.crc);
+    const { onUnreadable } = options;
+    this.#segments = new LogSegments(options.directory, options.crc, onUnreadable && ((fileOffset, length, base) => {
+      const lsn = base === undefined ? this.#windowLsn - this.#windowStart + fileOffset : base + fileOffset;
+      onUnreadable({ lsn, length });
+    }));
     this.#position = options.position;
     this.#view = { lsn: 0, length: 0, type: 0, flags: 0, aux: 0, txid: 0, buffer: this.#buffer, start: 0 };
   }

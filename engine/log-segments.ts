@@ -6,9 +6,11 @@
  * 2. At most one segment is open at a time. What is told of it, and what is read, comes from the one file that was opened, also when another one has
  *    taken its place since (a packed one, with fewer records at the same positions).
  * 3. A segment whose header is damaged still has its place: its base follows from the file before it.
+ * 4. A block that the disk cannot give back (EIO) is an error, or, where `onUnreadable` is given, told to it and read as bytes that are no record.
  */
 import { closeSync, fstatSync, openSync, readSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { codeOf } from './errors.js';
 import { decodeSegmentHeader, segmentFileName, segmentHeaderBytes, segmentKind } from './log-format.js';
 import type { Crc, SegmentHeader } from './log-format.js';
 import { decodeRunTable, runTableBytes, runTableHeadBytes } from './run-table.js';
@@ -29,17 +31,26 @@ export interface OpenSegment extends Segment {
   readonly runs: RunTable | 'damaged' | undefined;
 }
 
+/**
+ * Told of blocks that the disk cannot give back, by their place in a segment's file. `base`: they are of the header or table of the segment with this base; undefined: of
+ * records in the open one.
+ */
+export type OnUnreadable = (fileOffset: number, length: number, base: number | undefined) => void;
+
+const blockBytes = 4096;
 const namePattern = /^([0-9a-f]{16})\.log$/;
 
 export class LogSegments {
   readonly #directory: string;
   readonly #crc: Crc;
+  readonly #onUnreadable: OnUnreadable | undefined;
   #list: Segment[] = [];
   #open: { readonly segment: OpenSegment; readonly fd: number } | undefined;
 
-  constructor(directory: string, crc: Crc) {
+  constructor(directory: string, crc: Crc, onUnreadable?: OnUnreadable) {
     this.#directory = directory;
     this.#crc = crc;
+    this.#onUnreadable = onUnreadable;
   }
 
   /** All segments, oldest first, as the directory has them now. */
@@ -76,7 +87,7 @@ export class LogSegments {
     this.close();
     const fd = openSync(segment.path, 'r');
     try {
-      const opened = { ...segment, ...this.#examine(fd) };
+      const opened = { ...segment, ...this.#examine(fd, segment.base) };
       this.#open = { segment: opened, fd };
       return opened;
     } catch (error) {
@@ -88,7 +99,7 @@ export class LogSegments {
   /** Reads bytes of the open segment; returns how many there were. */
   read(target: Buffer, length: number, fileOffset: number): number {
     if (this.#open === undefined) throw new Error('no segment is open');
-    return readFully(this.#open.fd, target.subarray(0, length), fileOffset);
+    return this.#readFully(this.#open.fd, target.subarray(0, length), fileOffset, undefined);
   }
 
   close(): void {
@@ -109,7 +120,7 @@ export class LogSegments {
 
   #describe(number: number): Segment | undefined {
     const path = join(this.#directory, segmentFileName(number));
-    const bytes = headerBytesOf(path);
+    const bytes = this.#headerBytesOf(path);
     // A file without a header is being made: it counts from the moment it has one.
     if (bytes === undefined) return undefined;
     return { number, path, base: decodeSegmentHeader(bytes, this.#crc)?.base ?? this.#endOfLast() };
@@ -118,49 +129,67 @@ export class LogSegments {
   #endOfLast(): number {
     const last = this.#list.at(-1);
     if (last === undefined) return 0;
-    const header = decodeSegmentHeader(headerBytesOf(last.path) ?? Buffer.alloc(0), this.#crc);
+    const header = decodeSegmentHeader(this.#headerBytesOf(last.path) ?? Buffer.alloc(0), this.#crc);
     return last.base + (header?.packedBytes ?? statSync(last.path).size);
   }
 
-  #examine(fd: number): Pick<OpenSegment, 'header' | 'runs'> {
+  #examine(fd: number, base: number): Pick<OpenSegment, 'header' | 'runs'> {
     const bytes = Buffer.alloc(segmentHeaderBytes);
-    readFully(fd, bytes, 0);
+    this.#readFully(fd, bytes, 0, base);
     const header = decodeSegmentHeader(bytes, this.#crc);
     const kind = segmentKind(bytes);
     if (kind === 'plain') return { header, runs: undefined };
-    const runs = this.#runs(fd, header?.packedBytes ?? Number.POSITIVE_INFINITY);
+    const runs = this.#runs(fd, base, header?.packedBytes ?? Number.POSITIVE_INFINITY);
     // With damage in its first bytes it may be either; a sound table is never there by chance.
     return { header, runs: kind === 'packed' ? runs ?? 'damaged' : runs };
   }
 
-  #runs(fd: number, segmentBytes: number): RunTable | undefined {
+  #runs(fd: number, base: number, segmentBytes: number): RunTable | undefined {
     const head = Buffer.alloc(runTableHeadBytes);
     const fileBytes = fstatSync(fd).size;
-    if (readFully(fd, head, segmentHeaderBytes) < head.length || runTableBytes(head) > fileBytes) return undefined;
+    if (this.#readFully(fd, head, segmentHeaderBytes, base) < head.length || runTableBytes(head) > fileBytes) return undefined;
     const bytes = Buffer.alloc(runTableBytes(head));
-    const count = readFully(fd, bytes, segmentHeaderBytes);
+    const count = this.#readFully(fd, bytes, segmentHeaderBytes, base);
     return decodeRunTable(bytes.subarray(0, count), { segmentBytes, fileBytes }, this.#crc);
   }
-}
 
-/** Undefined when the file is shorter. */
-function headerBytesOf(path: string): Buffer | undefined {
-  const fd = openSync(path, 'r');
-  try {
-    const bytes = Buffer.alloc(segmentHeaderBytes);
-    return readFully(fd, bytes, 0) < bytes.length ? undefined : bytes;
-  } finally {
-    closeSync(fd);
+  /** Undefined when the file is shorter. */
+  #headerBytesOf(path: string): Buffer | undefined {
+    const fd = openSync(path, 'r');
+    try {
+      const bytes = Buffer.alloc(segmentHeaderBytes);
+      // Told when the segment is opened.
+      return readFully(fd, bytes, 0, this.#onUnreadable && (() => {})) < bytes.length ? undefined : bytes;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #readFully(fd: number, target: Buffer, fileOffset: number, base: number | undefined): number {
+    const tell = this.#onUnreadable;
+    return readFully(fd, target, fileOffset, tell && ((offset, length) => { tell(offset, length, base); }));
   }
 }
 
 /** How many bytes there were: fewer only at the end of the file. */
-function readFully(fd: number, target: Buffer, fileOffset: number): number {
+function readFully(fd: number, target: Buffer, fileOffset: number, onUnreadable: ((fileOffset: number, length: number) => void) | undefined): number {
   let done = 0;
   while (done < target.length) {
-    const count = readSync(fd, target, done, target.length - done, fileOffset + done);
+    const count = readSome(fd, target.subarray(done), fileOffset + done, onUnreadable);
     if (count === 0) break;
     done += count;
   }
   return done;
+}
+
+function readSome(fd: number, target: Buffer, fileOffset: number, onUnreadable: ((fileOffset: number, length: number) => void) | undefined): number {
+  try {
+    return readSync(fd, target, 0, target.length, fileOffset);
+  } catch (error) {
+    if (onUnreadable === undefined || codeOf(error) !== 'EIO') throw error;
+    const length = Math.min(target.length, blockBytes - (fileOffset % blockBytes));
+    target.fill(0xff, 0, length);
+    onUnreadable(fileOffset, length);
+    return length;
+  }
 }

@@ -7,7 +7,7 @@
  *    live tree *before* that wait: a change logs its pre-image before it acts, so a live value that is already new is
  *    always found with its pre-image in the index.
  */
-import type { Attributes, Change, Difference, FileId, ListedEntry, LogQuery, Lsn, Pin, Plan, ResolvedEntry, Transaction, Txid, VerifyReport, VolumeStatus } from './types.js';
+import type { Attributes, Change, Difference, FileId, ListedEntry, LogQuery, Lsn, Pin, Plan, ResolvedEntry, Transaction, Txid, VerifyReport, VerifyRequest, VolumeStatus } from './types.js';
 
 export interface History {
   readonly rootId: FileId;
@@ -62,7 +62,7 @@ export interface History {
   unpin(name: string): Promise<void>;
 
   status(): Promise<VolumeStatus>;
-  verify(onProgress?: (done: number, total: number) => void): Promise<VerifyReport>;
+  verify(request?: VerifyRequest): Promise<VerifyReport>;
   /** Decodes packed attributes. */
   decode(attributes: Buffer): Attributes;
 }

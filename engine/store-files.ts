@@ -20,6 +20,8 @@ export interface StoreFiles {
   readonly createdNs: bigint;
   /** The backing directory, by descriptor. */
   readonly root: string;
+  /** `.tidemark`, by the same descriptor, and what is in it. */
+  readonly store: string;
   readonly log: string;
   readonly index: string;
   readonly objects: string;
@@ -37,7 +39,7 @@ export function openStoreFiles(directory: string): StoreFiles {
       const store = join(root, storeName);
       makeStore(store);
       const { id, createdNs } = readOrMake(store, directory);
-      return { id, createdNs, root, log: join(store, 'log'), index: join(store, 'index'), objects: join(store, 'objects'), close: () => { closeSync(fd); } };
+      return { id, createdNs, root, store, log: join(store, 'log'), index: join(store, 'index'), objects: join(store, 'objects'), close: () => { closeSync(fd); } };
     } catch (error) {
       closeSync(fd);
       throw error;

@@ -110,6 +110,25 @@ export interface VerifyReport {
   readonly objects: number;
   readonly files: number;
   readonly faults: readonly Fault[];
+  /** Of a deep check. */
+  readonly readBack?: ReadBackReport;
+}
+
+/** What was read back to its end: live files and objects. */
+export interface ReadBackReport {
+  readonly files: number;
+  readonly bytes: number;
+  /** Files and directories that this user may not read. */
+  readonly forbidden: number;
+}
+
+/** How a check is to be made. */
+export interface VerifyRequest {
+  /** 'deep': also every live file and every object is read back to its end. */
+  readonly depth?: 'log' | 'deep';
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Ends a deep check early. */
+  readonly signal?: AbortSignal;
 }
 
 export interface VolumeStatus {

@@ -1,7 +1,7 @@
 /**
  * Checks a volume against itself: every checksum of the log, the order of its ENDs, the index against the records, objects
  * against what the log says left the tree, and the names the log last told of against the tree. In: the store, opened. Out: faults,
- * each with its remedy. Nothing is changed.
+ * each with its remedy. Nothing is changed. A deep check also reads back what has no checksums: the live files and the objects.
  *
  * Invariants:
  * 1. Only what the index had read when the check began is compared with it.
@@ -14,18 +14,19 @@ import { fileKey, filePrefix, fileTxidKey, namedKey, numberKey, dataKey, placed,
 import type { IndexStore } from './index-store.js';
 import { generationOf, inodeOf, makeFileId, readNumberBE, readNumberLE } from './ids.js';
 import { decodeEnd, decodeName, endBodyBytes } from './log-bodies.js';
-import { recordHeaderBytes, recordType, segmentHeaderBytes, sizeClassBytes } from './log-format.js';
+import { recordHeaderBytes, recordType, sizeClassBytes } from './log-format.js';
 import type { Crc } from './log-format.js';
 import { judged } from './living.js';
-import { LogReader } from './log-reader.js';
+import { checkingReader, describeLogFault, logRemedy } from './log-check.js';
 import type { RecordView } from './log-reader.js';
 import { LogSegments } from './log-segments.js';
 import { nameChangeUpTo } from './name-history.js';
 import type { NativeVolume } from './native.js';
 import { pacer } from './pacer.js';
 import type { Paths } from './paths.js';
+import { readBack } from './read-back.js';
 import type { StoreFiles } from './store-files.js';
-import type { Fault, FileId, VerifyReport } from './types.js';
+import type { Fault, FileId, ReadBackReport, VerifyReport, VerifyRequest } from './types.js';
 
 export interface VerifyOptions {
   readonly files: StoreFiles;
@@ -35,13 +36,12 @@ export interface VerifyOptions {
   readonly crc: Crc;
   /** LSN up to which log and index are compared. */
   readonly readUpTo: number;
-  readonly onProgress: (done: number, total: number) => void;
+  readonly request: VerifyRequest;
 }
 
 const faultsMax = 1000;
 const progressEveryRecords = 20_000;
 const rebuildRemedy = 'run "tidemark verify --rebuild-index" to make the index again from the log';
-const logRemedy = 'the versions saved there are lost; all others stay readable; check the disk';
 const objectNamePattern = /^([0-9a-f]+)\.([0-9a-f]+)$/;
 
 export async function verifyVolume(options: VerifyOptions): Promise<VerifyReport> {
@@ -49,6 +49,7 @@ export async function verifyVolume(options: VerifyOptions): Promise<VerifyReport
   await check.log();
   await check.objects();
   await check.tree();
+  if (options.request.depth === 'deep') await check.bytes();
   return check.report();
 }
 
@@ -63,6 +64,7 @@ class Verification {
   /** When the last END was read. */
   #omissions = 0;
   #lastTimeNs = 0n;
+  #readBack: ReadBackReport | undefined;
   readonly #segments: number;
   readonly #horizon: number;
 
@@ -75,18 +77,15 @@ class Verification {
   report(): VerifyReport {
     return {
       segments: this.#segments, records: this.#records, transactions: this.#transactions, objects: this.#objects, files: this.#names, faults: this.#faults,
+      ...(this.#readBack === undefined ? {} : { readBack: this.#readBack }),
     };
   }
 
   /** Every record: checksum, order, and its entry in the index. */
   async log(): Promise<void> {
-    const { files, crc, readUpTo, onProgress } = this.#options;
-    const reader = new LogReader({
-      directory: files.log, position: 0, crc, bodies: 'all',
-      onDamage: ({ lsn, length, segment }) => {
-        this.#fault(`log segment ${segment}, position ${lsn}`, length === segmentHeaderBytes ? 'a damaged header' : `${length} damaged bytes`, logRemedy);
-      },
-    });
+    const { files, crc, readUpTo, request } = this.#options;
+    const onProgress = request.onProgress ?? (() => {});
+    const reader = checkingReader({ directory: files.log, position: 0, crc, onFault: (fault) => { this.#add(describeLogFault(fault)); } });
     const pause = pacer();
     try {
       for (let record = reader.next(readUpTo); record !== undefined; record = reader.next(readUpTo)) {
@@ -131,6 +130,14 @@ class Verification {
       this.#name(directory, name);
       await pause();
     }
+  }
+
+  /** What has no checksums can at least be read. */
+  async bytes(): Promise<void> {
+    const { files, request } = this.#options;
+    this.#readBack = await readBack({
+      files, signal: request.signal ?? new AbortController().signal, onFault: (fault) => { this.#add(fault); },
+    });
   }
 
   /** `omissions`: how often the reader has met records that packing left out. */
@@ -211,7 +218,11 @@ class Verification {
   }
 
   #fault(where: string, what: string, remedy: string): void {
-    if (this.#faults.length < faultsMax) this.#faults.push({ where, what, remedy });
+    this.#add({ where, what, remedy });
+  }
+
+  #add(fault: Fault): void {
+    if (this.#faults.length < faultsMax) this.#faults.push(fault);
   }
 }
 

@@ -34,8 +34,8 @@ import type { StoreFiles } from './store-files.js';
 import { Times } from './times.js';
 import type { SnapshotName } from './times.js';
 import { Transactions } from './transactions.js';
-import type { Attributes, Change, Difference, FileId, ListedEntry, LogQuery, Lsn, Pin, Plan, ResolvedEntry, Transaction, Txid, VerifyReport, VolumeStatus } from './types.js';
-import { verifyVolume } from './verify.js';
+import type { Attributes, Change, Difference, FileId, ListedEntry, LogQuery, Lsn, Pin, Plan, ResolvedEntry, Transaction, Txid, VerifyReport, VerifyRequest, VolumeStatus } from './types.js';
+import { Upkeep } from './upkeep.js';
 
 export interface VolumeOpenOptions extends StoreOpenOptions {
   /** Told one line at a time what was found and repaired. */
@@ -62,6 +62,7 @@ export class Volume implements History {
   readonly reclaim: Reclaim;
   /** What opening found and repaired, and what happened since, a line each. */
   readonly notices: string[] = [];
+  readonly upkeep: Upkeep;
   readonly #parts: Parts;
   readonly #service: IndexService;
   readonly #transactions: Transactions;
@@ -111,6 +112,7 @@ export class Volume implements History {
     this.#changes = new Changes(index, this.#paths, this.#resolver, this.#transactions);
     this.#usage = new DiskUsage(files);
     this.reclaim = new Reclaim({ files, native, addon: parts.addon, service: this.#service, transactions: this.#transactions, pins: this.#pins, usage: this.#usage, say: (line) => { this.#say(line); } });
+    this.upkeep = new Upkeep({ files, addon: parts.addon, native, paths: this.#paths, service: this.#service });
   }
 
   async caughtUp(): Promise<Lsn> {
@@ -240,13 +242,8 @@ export class Volume implements History {
     };
   }
 
-  async verify(onProgress: (done: number, total: number) => void = () => {}): Promise<VerifyReport> {
-    const { files, addon } = this.#parts;
-    await this.native.settle();
-    // What is merging just now would be missed.
-    await this.#service.pruned();
-    const readUpTo = await this.#service.caughtUp();
-    return verifyVolume({ files, native: this.native, index: this.#service.store, paths: this.#paths, crc: addon.crc32c, readUpTo, onProgress });
+  verify(request: VerifyRequest = {}): Promise<VerifyReport> {
+    return this.upkeep.verify(request);
   }
 
   /** Throws the index away and makes it again from the log; queries wait meanwhile. */
@@ -263,6 +260,7 @@ export class Volume implements History {
     if (this.#closed) return;
     this.#closed = true;
     await this.#usage.close();
+    await this.upkeep.close();
     try {
       // First the log: its last transaction belongs into the index, too.
       await this.native.settle();

@@ -19,6 +19,8 @@ export const daemonOptionsSchema = z.strictObject({
   /** Other users may enter (root's mounts always let them). */
   allowOther: z.boolean(),
   driver: z.literal('native'),
+  /** Where Prometheus may ask. */
+  metricsListen: z.strictObject({ address: z.string(), port: z.number().int().min(1).max(65535) }).optional(),
   /** Where to write the log; its directory takes the socket and the registry entry. */
   log: z.string().startsWith('/'),
   /** "parent": unmount and end when the parent ends; "unmount": live on until unmounted. */

@@ -4,7 +4,7 @@
  *
  * Invariants:
  * 1. After the mount stands, this process touches no path that may lie in it: not the directory, not modules to load (all are
- *    imported above; the thread that packs the log reads its own, by requests that the addon answers), not the log (its descriptor was opened before).
+ *    imported above), not the log (its descriptor was opened before). Threads and processes of its own may: the live tree is served by other threads than those that wait.
  * 2. There is one way out: the mount ends, then the volume is closed, then the entry goes, then the connections end. A command that waits for
  *    its connection's end therefore finds the volume free.
  * 3. The umask is 0 while the mount stands: the kernel has already applied the caller's.
@@ -16,12 +16,14 @@ import type { Logger } from 'pino';
 import { Volume } from '../engine/volume.js';
 import { mountVolume } from '../fs/mount.js';
 import type { Mounted } from '../fs/mount.js';
+import { Alarms } from './alarms/alarms.js';
 import { ControlServer } from './control-server.js';
 import { daemonOptionsSchema } from './daemon-options.js';
 import type { DaemonOptions, Started } from './daemon-options.js';
 import { codeOf } from './errors.js';
-import { createHandlers } from './handlers.js';
+import { createHandlers, statusOf } from './handlers.js';
 import type { Served } from './handlers.js';
+import { MetricsServer } from './metrics-server.js';
 import { detach } from './mounts.js';
 import { startTicks } from './processes.js';
 import { startPruning } from './pruning-timer.js';
@@ -42,7 +44,9 @@ async function main(): Promise<void> {
   });
   process.on('unhandledRejection', (error) => logger.error(error, 'unhandled rejection'));
   try {
+    const metrics = await listenForMetrics(options);
     const { served, server } = await start(options, logger);
+    metrics?.serve(() => statusOf(served));
     logger.info({ directory: options.directory, mountpoint: options.mountpoint, ...served.mounted.state() }, 'mounted');
     stopOnSignals(served.mounted, options, logger);
     startPruning(served, logger);
@@ -56,6 +60,11 @@ async function main(): Promise<void> {
   }
   // Whatever thread or timer is left must not keep a daemon without a mount.
   process.exit();
+}
+
+/** Before anything is opened: a port that is taken costs nothing then. */
+async function listenForMetrics({ metricsListen }: DaemonOptions): Promise<MetricsServer | undefined> {
+  return metricsListen === undefined ? undefined : MetricsServer.listen(metricsListen);
 }
 
 /** Opens, mounts, listens, registers; on failure takes back what it did and throws. */
@@ -82,7 +91,8 @@ async function start(options: DaemonOptions, logger: Logger): Promise<{ served: 
       source: options.directory,
       log: (line) => logger.error(line),
     });
-    const served: Served = { volume, mounted, entry, driver: options.driver };
+    const alarms = new Alarms({ volume, directory: options.directory, logger });
+    const served: Served = { volume, mounted, entry, driver: options.driver, alarms };
     const server = new ControlServer(createHandlers(served), (error) => logger.error(error, 'request failed'));
     try {
       await server.listen(entry.socket);
@@ -142,6 +152,7 @@ async function unmountWhenFree(mounted: Mounted, logger: Logger): Promise<void> 
 async function finish(served: Served, server: ControlServer, logger: Logger): Promise<void> {
   const reason = await served.mounted.ended;
   logger.info({ reason }, 'mount ended');
+  await served.alarms.close();
   await served.volume.close();
   unregister(served.entry);
   await server.close();

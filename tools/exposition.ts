@@ -7,6 +7,7 @@
  * 3. The bounds `le` never change, and lie on borders of the addon's buckets, so nothing is interpolated.
  */
 import { AggregatorRegistry } from 'prom-client';
+import { alarmNames } from '../engine/alarm-rules.js';
 import { countBelow, countOf } from './latency.js';
 import type { StatusReply } from './protocol.js';
 
@@ -46,7 +47,30 @@ function metricsOf(status: StatusReply): Metric[] {
     gauge('tidemark_known_inodes', 'Inodes that the kernel knows of the live tree.', status.knownInodes),
     gauge('tidemark_open_handles', 'Open files and directories of the live tree.', status.openHandles),
     gauge('tidemark_notices', 'Notices that `tidemark status` shows.', status.notices.length),
+    ...upkeepMetrics(status, gauge),
     durations(status),
+  ];
+}
+
+type Gauge = (name: string, help: string, value: number) => Metric;
+
+/** Alarms, scrub, disk. */
+function upkeepMetrics({ directory, alarms, scrub, disk }: StatusReply, gauge: Gauge): Metric[] {
+  const raised = new Set(alarms.map(({ alarm }) => alarm));
+  const states = alarmNames.map((alarm): Value => ({ labels: { volume: directory, alarm }, value: raised.has(alarm) ? 1 : 0 }));
+  return [
+    { name: 'tidemark_alarm', help: '1 while the alarm is raised.', type: 'gauge', aggregator: 'first', values: states },
+    gauge('tidemark_scrub_progress_ratio', 'How much of the present round of the scrub is done.', scrub.progress),
+    gauge('tidemark_scrub_rounds', 'Whole rounds of the scrub until now.', scrub.rounds),
+    gauge('tidemark_scrub_round_end_timestamp_seconds', 'When the last whole round of the scrub ended, in seconds since 1970; 0 for none.', scrub.roundEndedMs / 1000),
+    gauge('tidemark_scrub_records', 'Sound records that the scrub has read, of all rounds.', scrub.records),
+    gauge('tidemark_scrub_faults', 'Damaged places of the log that the scrub knows of.', scrub.faults.length),
+    ...(disk === undefined ? [] : [
+      gauge('tidemark_disk_free_bytes', 'Bytes that are free on the disk.', disk.freeBytes),
+      gauge('tidemark_disk_size_bytes', 'Bytes that the disk has.', disk.totalBytes),
+    ]),
+    // It has no value while the disk is not filling: a series that is absent, not a number that means something else.
+    ...(disk?.fullInDays === undefined ? [] : [gauge('tidemark_disk_full_seconds', 'When the disk will be full at the present rate, in seconds from now.', disk.fullInDays * 86_400)]),
   ];
 }
 

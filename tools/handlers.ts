@@ -9,6 +9,7 @@ import { MomentError } from '../engine/errors.js';
 import type { Volume } from '../engine/volume.js';
 import type { Txid } from '../engine/types.js';
 import type { Mounted } from '../fs/mount.js';
+import type { Alarms } from './alarms/alarms.js';
 import type { Connection, Handlers } from './control-server.js';
 import type { MomentReply, StatusReply } from './protocol.js';
 import type { RegistryEntry } from './registry.js';
@@ -22,6 +23,7 @@ export interface Served {
   readonly mounted: Mounted;
   readonly entry: RegistryEntry;
   readonly driver: string;
+  readonly alarms: Alarms;
 }
 
 export function createHandlers(served: Served): Handlers {
@@ -69,13 +71,16 @@ export function createHandlers(served: Served): Handlers {
       mounted.invalidateSnapshots();
       return {};
     },
-    verify: async (request, connection) =>
-      volume.verify((done, total) => {
-        // Progress may be lost, but the checking must not wait for it.
-        void connection.emit(request.id, { done, total });
-      }),
+    verify: async (request, connection) => {
+      const unwanted = new AbortController();
+      connection.onClose(() => { unwanted.abort(); });
+      // Progress may be lost, but the checking must not wait for it.
+      const onProgress = (done: number, total: number): void => void connection.emit(request.id, { done, total });
+      return volume.verify({ depth: request.depth ?? 'log', onProgress, signal: unwanted.signal });
+    },
     ...retentionHandlers(served),
     ...holdHandlers(volume),
+    ...alarmHandlers(served.alarms),
     watch: async (request, connection) => {
       await watchVersions(volume, connection, (item) => connection.emit(request.id, item));
       return {};
@@ -84,6 +89,16 @@ export function createHandlers(served: Served): Handlers {
       await mounted.unmount();
       return {};
     },
+  };
+}
+
+function alarmHandlers(alarms: Alarms): Pick<Handlers, 'alarms' | 'alarms-change' | 'alarms-test' | 'alarms-acknowledge' | 'alarms-digest'> {
+  return {
+    alarms: async () => alarms.show(),
+    'alarms-change': (request) => alarms.change(request.change),
+    'alarms-test': async () => ({ results: await alarms.test() }),
+    'alarms-acknowledge': async () => ({ count: await alarms.acknowledge() }),
+    'alarms-digest': async () => ({ sinks: await alarms.digest() }),
   };
 }
 
@@ -111,7 +126,8 @@ function holdHandlers(volume: Volume): Pick<Handlers, 'hold' | 'release'> {
   };
 }
 
-async function statusOf(served: Served): Promise<StatusReply> {
+/** How a mounted volume stands; also what the metrics are made of. */
+export async function statusOf(served: Served): Promise<StatusReply> {
   const { volume, mounted, entry } = served;
   const { protocol, features, knownInodes, openHandles, operations } = mounted.state();
   return {
@@ -127,6 +143,7 @@ async function statusOf(served: Served): Promise<StatusReply> {
     openHandles,
     operations,
     notices: volume.notices,
+    ...served.alarms.facts(),
   };
 }
 

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { addAlarms } from './commands/alarms.js';
 import { addCat } from './commands/cat.js';
 import { addDiff } from './commands/diff.js';
 import { addLog } from './commands/log.js';
@@ -38,7 +39,7 @@ function build(): Command {
   program.addHelpText('after', momentHelp).showHelpAfterError(false).helpCommand(true);
   // Errors are thrown, said once below; commander itself prints only help and version.
   program.exitOverride().configureOutput({ writeErr: () => undefined });
-  for (const add of [addMount, addUnmount, addStatus, addMetrics, addLog, addCat, addDiff, addLs, addRestore, addPin, addUnpin, addPins, addPolicy, addPrune, addVerify, addStart]) add(program);
+  for (const add of [addMount, addUnmount, addStatus, addMetrics, addLog, addCat, addDiff, addLs, addRestore, addPin, addUnpin, addPins, addPolicy, addPrune, addVerify, addAlarms, addStart]) add(program);
   return program;
 }
 

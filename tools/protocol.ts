@@ -8,7 +8,11 @@
  * 3. Paths are BytePaths from the volume's root, with a leading slash; 64-bit numbers are decimal strings.
  */
 import { z } from 'zod';
+import type { LogFault } from '../engine/log-check.js';
 import type { OperationLatency } from '../native/types.js';
+import { changeSchema } from './alarms/config.js';
+import type { AlarmConfig } from './alarms/config.js';
+import type { SinkResult } from './alarms/dispatcher.js';
 
 export const longestRequestBytes = 64 * 1024;
 export const longestAnswerBytes = 16 * 1024 * 1024;
@@ -42,7 +46,7 @@ export const requestSchema = z.discriminatedUnion('method', [
   /** Gives up what the policy no longer keeps, or says what that would be. */
   z.strictObject({ id, method: z.literal('prune'), dryRun: z.boolean() }),
   /** Progress comes as items. */
-  z.strictObject({ id, method: z.literal('verify') }),
+  z.strictObject({ id, method: z.literal('verify'), depth: z.enum(['log', 'deep']).optional() }),
   /**
    * Until `release`, or the end of the connection, all changes are one transaction (at most as long as the addon allows). Answers with the
    * transaction before and the globs of names that have no history.
@@ -51,6 +55,14 @@ export const requestSchema = z.discriminatedUnion('method', [
   z.strictObject({ id, method: z.literal('release'), uid: userId, gid: userId, pid: z.number().int().nonnegative(), command: z.string().max(255) }),
   /** New versions as items as they come; ends with the connection. */
   z.strictObject({ id, method: z.literal('watch') }),
+  /** Configuration and state of the alarms. */
+  z.strictObject({ id, method: z.literal('alarms') }),
+  z.strictObject({ id, method: z.literal('alarms-change'), change: changeSchema }),
+  /** Sends a test to each sink. */
+  z.strictObject({ id, method: z.literal('alarms-test') }),
+  z.strictObject({ id, method: z.literal('alarms-acknowledge') }),
+  /** Sends the digest now. */
+  z.strictObject({ id, method: z.literal('alarms-digest') }),
   /** Flushes, unmounts (EBUSY while it is in use), closes the volume; the daemon then ends. */
   z.strictObject({ id, method: z.literal('unmount') }),
 ]);
@@ -132,7 +144,37 @@ export interface VolumeFacts {
   readonly lastTransaction?: TransactionItem;
 }
 
-export interface StatusReply extends VolumeFacts {
+/** An alarm that is raised. */
+export interface AlarmItem {
+  readonly alarm: string;
+  readonly what: string;
+  readonly remedy: string;
+  readonly sinceMs: number;
+  readonly isAcknowledged: boolean;
+}
+
+/** How a mounted volume is looked after. */
+export interface UpkeepFacts {
+  readonly alarms: readonly AlarmItem[];
+  readonly scrub: {
+    readonly position: number;
+    /** Of the present round, 0 … 1. */
+    readonly progress: number;
+    readonly rounds: number;
+    readonly roundEndedMs: number;
+    readonly records: number;
+    readonly faults: readonly LogFault[];
+    readonly failure?: string;
+  };
+  /** Absent until it was looked at. */
+  readonly disk?: { readonly freeBytes: number; readonly totalBytes: number; readonly fullInDays?: number };
+}
+
+export interface AlarmsReply extends UpkeepFacts {
+  readonly config: AlarmConfig;
+}
+
+export interface StatusReply extends VolumeFacts, UpkeepFacts {
   readonly pid: number;
   readonly directory: string;
   readonly mountpoint: string;
@@ -178,6 +220,8 @@ export interface VerifyReply {
   readonly objects: number;
   readonly files: number;
   readonly faults: readonly FaultItem[];
+  /** Of a deep check. */
+  readonly readBack?: { readonly files: number; readonly bytes: number; readonly forbidden: number };
 }
 
 export interface ProgressItem {
@@ -202,6 +246,11 @@ export interface Answers {
   hold: { reply: MomentReply & { exclude: readonly string[] }; item: never };
   release: { reply: MomentReply; item: never };
   watch: { reply: Record<string, never>; item: WatchItem };
+  alarms: { reply: AlarmsReply; item: never };
+  'alarms-change': { reply: AlarmsReply; item: never };
+  'alarms-test': { reply: { readonly results: readonly SinkResult[] }; item: never };
+  'alarms-acknowledge': { reply: { readonly count: number }; item: never };
+  'alarms-digest': { reply: { readonly sinks: readonly string[] }; item: never };
   unmount: { reply: Record<string, never>; item: never };
 }
 

@@ -27,7 +27,7 @@ interface Bench {
 
 function bench(t: Test): Bench {
   const place = makePlace();
-  const files = { id: 'ab'.repeat(16), createdNs: 0n, root: place, log: join(place, 'log'), index: join(place, 'index'), objects: join(place, 'objects'), close: () => {} };
+  const files = { id: 'ab'.repeat(16), createdNs: 0n, root: place, store: place, log: join(place, 'log'), index: join(place, 'index'), objects: join(place, 'objects'), close: () => {} };
   const writer = new LogWriter(files.log, 16_384);
   for (let index = 0; index < recordCount; index++) append(writer, index);
   const said: string[] = [];

@@ -1,7 +1,7 @@
 /**
  * The log's format and its reader: what is written is read back; what is damaged is told and stepped over.
  */
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { decodeAttributes, encodeAttributes } from '../../engine/attributes.js';
@@ -137,6 +137,48 @@ void t.test('a flipped bit costs its record and no other', async (t) => {
     t.equal(damage[0]!.lsn, lsns[victim], `${what}: and where`);
   }
 });
+
+/** Overwrites bytes of a segment with zeros. */
+function zero(directory: string, segment: number, from: number, length: number): void {
+  const fd = openSync(join(directory, segmentFileName(segment)), 'r+');
+  writeSync(fd, Buffer.alloc(length), 0, length, from);
+  closeSync(fd);
+}
+
+void t.test('a block of zeros is damage, in the last segment and in those before it', async (t) => {
+  for (const segment of [2, 3]) {
+    const place = makePlace();
+    t.teardown(() => { removePlace(place); });
+    const writer = new LogWriter(place, 16 * 1024);
+    const lsns = Array.from({ length: 30 }, (_, index) => writer.append({ type: recordType.extent, flags: 0, aux: 0, file, txid: BigInt(index + 1), offset: 0n, size: 1456n }, Buffer.alloc(1456, 1)));
+    writer.close();
+    const base = readSegmentBase(place, segment);
+    // From the start of its second record on: nothing there looks like a record that is damaged.
+    const from = lsns.find((lsn) => lsn > base + segmentHeaderBytes)!;
+    zero(place, segment, from - base, 4096);
+    for (const bodies of ['headers', 'all'] as const) {
+      const { lsns: read, damage } = readAll(place, writer.end, bodies);
+      t.same(read, lsns.filter((lsn) => lsn < from || lsn >= from + 4096), `${bodies}: all others are read`);
+      t.match(damage, [{ lsn: from, segment }], `${bodies}: told once`);
+    }
+  }
+});
+
+void t.test('a segment that is too short is told, and the next one read', async (t) => {
+  const place = makePlace();
+  t.teardown(() => { removePlace(place); });
+  const { lsns, end } = writeLog(place, 120);
+  const base = readSegmentBase(place, 3);
+  const cut = lsns.findLast((lsn) => lsn < base)!;
+  truncateSync(join(place, segmentFileName(2)), cut - readSegmentBase(place, 2));
+  const { lsns: read, damage } = readAll(place, end, 'all');
+  t.same(read, lsns.filter((lsn) => lsn !== cut));
+  t.same(damage, [{ lsn: cut, length: base - cut, segment: 2 }]);
+});
+
+function readSegmentBase(directory: string, segment: number): number {
+  return decodeSegmentHeader(readFileSync(join(directory, segmentFileName(segment))))!.base;
+}
 
 void t.test('a damaged segment header costs nothing but is told', async (t) => {
   const place = makePlace();

@@ -33,7 +33,7 @@ function says(t: Test, result: Result, status: number, line: RegExp): void {
 t.test('help and version are no errors', async (t) => {
   const help = run('--help');
   t.equal(help.status, 0);
-  for (const command of ['mount', 'unmount', 'status', 'metrics', 'log', 'cat', 'diff', 'ls', 'restore', 'pin', 'unpin', 'pins', 'verify']) t.match(help.stdout, new RegExp(`^  ${command} `, 'm'));
+  for (const command of ['mount', 'unmount', 'status', 'metrics', 'log', 'cat', 'diff', 'ls', 'restore', 'pin', 'unpin', 'pins', 'verify', 'alarms']) t.match(help.stdout, new RegExp(`^  ${command} `, 'm'));
   const version = run('--version');
   t.equal(version.status, 0);
   t.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
@@ -60,6 +60,11 @@ t.test('wrong usage has status 2', async (t) => {
   says(t, run('pin', '/tmp', 'a/b'), 2, /no slash/);
   says(t, run('pin', '/tmp', 'txn-5'), 2, /already means a transaction/);
   says(t, run('unmount', '/a', '/b'), 2, /too many arguments/);
+  says(t, run('mount', '/tmp', '--metrics-listen=0'), 2, /from 1 to 65535/);
+  says(t, run('alarms', '/tmp', '--add-sink=pager'), 2, /no such sink; write log, command:PATH, webhook:URL or mail:ADDRESS/);
+  says(t, run('alarms', '/tmp', '--digest-at=7'), 2, /Write it like 07:00/);
+  says(t, run('alarms', '/tmp', '--scrub-rate=1K'), 2, /64K at least/);
+  says(t, run('alarms', '/tmp', '--from=a@b.c'), 2, /belong to --add-sink mail/);
 });
 
 t.test('a directory that cannot be protected', async (t) => {
@@ -88,6 +93,8 @@ t.test('status and verify make no store where there is none', async (t) => {
   const directory = t.testdir({ file: 'x' });
   says(t, run('status', directory), 1, /is not protected: it has no store; protect it: tidemark mount/);
   says(t, run('verify', directory), 1, /is not protected/);
+  says(t, run('alarms', directory), 1, /is not protected/);
+  says(t, run('alarms', directory, '--add-sink=log'), 1, /is not protected/);
   says(t, run('status', join(directory, 'none')), 1, /does not exist/);
   says(t, run('verify', join(directory, 'file')), 1, /is not a directory/);
 });

@@ -19,7 +19,8 @@ class Refusal extends Error {
 const never = (): Promise<never> => Promise.reject(new Error('not asked in these tests'));
 
 const handlers: Handlers = {
-  status: never, diff: never, trace: never, deleted: never, pin: never, unpin: never, verify: never, hold: never, release: never, pins: never, policy: never, prune: never,
+  status: never, diff: never, trace: never, deleted: never, pin: never, unpin: never, verify: never, hold: never, release: never, pins: never,
+  alarms: never, 'alarms-change': never, 'alarms-test': never, 'alarms-acknowledge': never, 'alarms-digest': never, policy: never, prune: never,
   moment: async ({ text }) => ({ txid: String(text.length), timeNs: '0' }),
   log: async (request, connection) => {
     for (let index = 0; index < (request.limit ?? 0); index += 1) {

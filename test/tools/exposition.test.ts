@@ -1,5 +1,6 @@
 /** The text that Prometheus reads: every line in its format, histograms cumulative. */
 import t from 'tap';
+import { alarmNames } from '../../engine/alarm-rules.js';
 import type { OperationLatency } from '../../native/types.js';
 import { exposition } from '../../tools/exposition.js';
 import type { StatusReply } from '../../tools/protocol.js';
@@ -8,6 +9,9 @@ import { parseExposition, sampleOf } from '../support/exposition.js';
 const volume = (directory: string, ...operations: readonly OperationLatency[]): StatusReply => ({
   id: '0'.repeat(32), txid: '7', lastTimeNs: '1795330800500000000', oldestNs: '0', transactions: 7, historyBytes: '1048576', indexLagBytes: '96', externalTransactions: 0,
   pid: 1, directory, mountpoint: directory, log: '/log', driver: 'native', protocol: '7.45', features: [], knownInodes: 3, openHandles: 2, operations, notices: ['one'],
+  alarms: [{ alarm: 'disk', what: 'full', remedy: 'make room', sinceMs: 0, isAcknowledged: false }],
+  scrub: { position: 9, progress: 0.25, rounds: 3, roundEndedMs: 1_795_330_800_000, records: 12, faults: [] },
+  disk: { freeBytes: 5, totalBytes: 10, fullInDays: 2 },
 });
 
 t.test('every line can be read, and histograms are cumulative', async (t) => {
@@ -32,7 +36,7 @@ t.test('every line can be read, and histograms are cumulative', async (t) => {
 
 t.test('the other numbers of a volume', async (t) => {
   const samples = parseExposition(await exposition([volume('/one')]));
-  const numbers = Object.fromEntries(samples.map(({ name, value }) => [name, value]));
+  const numbers = Object.fromEntries(samples.filter(({ name }) => name !== 'tidemark_alarm').map(({ name, value }) => [name, value]));
   t.strictSame(numbers, {
     tidemark_history_bytes: 1048576,
     tidemark_last_txid: 7,
@@ -41,7 +45,18 @@ t.test('the other numbers of a volume', async (t) => {
     tidemark_known_inodes: 3,
     tidemark_open_handles: 2,
     tidemark_notices: 1,
+    tidemark_scrub_progress_ratio: 0.25,
+    tidemark_scrub_rounds: 3,
+    tidemark_scrub_round_end_timestamp_seconds: 1795330800,
+    tidemark_scrub_records: 12,
+    tidemark_scrub_faults: 0,
+    tidemark_disk_free_bytes: 5,
+    tidemark_disk_size_bytes: 10,
+    tidemark_disk_full_seconds: 172800,
   });
+  const alarms = samples.filter(({ name }) => name === 'tidemark_alarm');
+  t.same(alarms.map(({ labels }) => labels['alarm']), alarmNames, 'each has a series');
+  t.same(alarms.filter(({ value }) => value === 1).map(({ labels }) => labels['alarm']), ['disk']);
 });
 
 t.test('no volume, no text', async (t) => {

@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import { collect, parseInterval } from '../arguments.js';
+import { collect, parseInterval, parseListen } from '../arguments.js';
+import type { Listen } from '../arguments.js';
 import type { DaemonOptions } from '../daemon-options.js';
 import { foreground } from '../foreground.js';
 import { launch } from '../launch.js';
@@ -22,6 +23,7 @@ export interface MountOptions {
   readonly interval: number;
   readonly exclude: readonly string[];
   readonly driver: 'native';
+  readonly metricsListen?: Listen;
   readonly json?: true;
 }
 
@@ -44,6 +46,7 @@ export function addMountOptions(command: Command): void {
     .option('--no-keep-awake', 'let idle processors sleep between requests (saves power, slows small operations)')
     .addOption(new Option('--interval <time>', 'longest time that unsynced writes stay without a version').argParser(parseInterval).default(1000, '1s'))
     .addOption(new Option('--exclude <glob>', 'keep no history of these names (may be repeated)').argParser(collect).default([], 'none'))
+    .option('--metrics-listen <[address:]port>', 'serve /metrics to Prometheus there (without an address: on the loopback)', parseListen)
     .addOption(new Option('--driver <name>', 'what speaks to the kernel').choices(['native']).default('native'));
 }
 
@@ -71,6 +74,7 @@ export function daemonOptions(places: Places, options: MountOptions, until: Daem
     snapshotAccess: options.snapshotAccess,
     allowOther: options.allowOther === true || process.getuid?.() === 0,
     driver: options.driver,
+    ...(options.metricsListen === undefined ? {} : { metricsListen: options.metricsListen }),
     log: join(ensureRuntime(), logName(places.directory)),
     until,
   };

@@ -1,5 +1,6 @@
 /** `tidemark status [DIR]`: how a volume stands; without DIR, all that are mounted. */
 import type { Command } from 'commander';
+import { jsonUpkeep, textUpkeep } from '../alarms/shown.js';
 import { askStatus } from '../asking.js';
 import { CommandError } from '../errors.js';
 import { counted, jsonTime, localTime, sizeText, userText } from '../format.js';
@@ -72,13 +73,13 @@ function jsonKnown(known: Known): object {
 function jsonMounted(status: StatusReply): object {
   const { pid, mountpoint, driver, protocol, features, knownInodes, openHandles, log } = status;
   const operations = Object.fromEntries(status.operations.map((latency) => [latency.operation, summarize(latency)]));
-  return { mounted: true, pid, mountpoint, ...jsonKnown(status), driver, protocol, features, knownInodes, openHandles, operations, log };
+  return { mounted: true, pid, mountpoint, ...jsonKnown(status), driver, protocol, features, knownInodes, openHandles, operations, ...jsonUpkeep(status), log };
 }
 
 function textMounted(status: StatusReply): string {
   const where = status.mountpoint === status.directory ? '' : ` at ${status.mountpoint}`;
   const kernel = `${status.driver} driver, FUSE ${status.protocol}: ${status.features.join(', ')}`;
-  return `${status.directory}: mounted${where} by daemon ${status.pid}\n${textKnown(status)}  kernel    ${kernel}\n  log file  ${status.log}\n`;
+  return `${status.directory}: mounted${where} by daemon ${status.pid}\n${textKnown(status)}${textUpkeep(status)}  kernel    ${kernel}\n  log file  ${status.log}\n`;
 }
 
 function textKnown(known: Known): string {

@@ -1,11 +1,14 @@
-/** `tidemark verify DIR`: walks log, index, objects and tree and checks every checksum and invariant. */
+/**
+ * `tidemark verify DIR`: walks log, index, objects and tree and checks every checksum and invariant; with `--deep` it also reads back every live file and
+ * every object, which have no checksums.
+ */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { withDaemon } from '../asking.js';
 import { shown } from '../byte-path.js';
 import { CommandError } from '../errors.js';
-import { counted } from '../format.js';
+import { counted, sizeText } from '../format.js';
 import { tryLocate } from '../locate.js';
 import { note, print } from '../output.js';
 import type { VerifyReply } from '../protocol.js';
@@ -13,12 +16,14 @@ import { storeDirectory, withVolume } from '../unmounted.js';
 
 interface VerifyOptions {
   readonly rebuildIndex?: true;
+  readonly deep?: true;
   readonly json?: true;
 }
 
 export function addVerify(program: Command): void {
   program.command('verify').description('check a volume: log, index, objects, tree').argument('<DIR>', 'the volume, mounted or not')
     .option('--rebuild-index', 'first make the index anew from the log (not while mounted)')
+    .option('--deep', 'also read every live file and every kept deleted file to the end')
     .option('--json', 'print JSON')
     .action(verify);
 }
@@ -30,7 +35,7 @@ async function verify(argument: string, options: VerifyOptions): Promise<void> {
   if (located !== undefined) {
     directory = shown(located.mountpoint);
     if (options.rebuildIndex) throw new CommandError(`${directory} is mounted`, `first: tidemark unmount ${directory}`);
-    report = await withDaemon(located, (client) => client.ask('verify', {}));
+    report = await withDaemon(located, (client) => client.ask('verify', { depth: depthOf(options) }));
   } else {
     directory = storeDirectory(argument);
     report = await verifyUnmounted(directory, options);
@@ -48,12 +53,22 @@ async function verifyUnmounted(directory: string, options: VerifyOptions): Promi
   }
   return withVolume(directory, async (volume) => {
     for (const notice of volume.notices) await note(`tidemark: ${notice}`);
-    return volume.verify();
+    return volume.verify({ depth: depthOf(options) });
   });
+}
+
+function depthOf(options: VerifyOptions): 'log' | 'deep' {
+  return options.deep ? 'deep' : 'log';
 }
 
 function text(report: VerifyReply): string {
   const faults = report.faults.map((fault) => `${fault.where}: ${fault.what}; ${fault.remedy}\n`).join('');
   const counts = [counted(report.records, 'record'), counted(report.segments, 'segment'), counted(report.transactions, 'transaction'), counted(report.objects, 'object'), counted(report.files, 'file')];
-  return `${faults}checked ${counts.join(', ')}: ${report.faults.length === 0 ? 'all is well' : counted(report.faults.length, 'fault')}\n`;
+  return `${faults}checked ${counts.join(', ')}${readBackText(report)}: ${report.faults.length === 0 ? 'all is well' : counted(report.faults.length, 'fault')}\n`;
+}
+
+function readBackText({ readBack }: VerifyReply): string {
+  if (readBack === undefined) return '';
+  const forbidden = readBack.forbidden === 0 ? '' : ` (${readBack.forbidden.toLocaleString('en-US')} may not be read by this user)`;
+  return `; read back ${sizeText(readBack.bytes)} in ${counted(readBack.files, 'file')}${forbidden}`;
 }
