@@ -107,14 +107,14 @@ export class LogReader {
   /** The next record that ends at or before `limit`; undefined when there is none. */
   next(limit: number): RecordView | undefined {
     while (this.#position < limit) {
-      if (!this.#enter()) return undefined;
+      // What was left out by packing may reach beyond the limit.
+      if (!this.#enter() || this.#position >= limit) return undefined;
       const stretchEnd = this.#stretchEnd;
       const end = Math.min(limit, stretchEnd);
       if (this.#load(recordHeaderBytes, end) && this.#lengthHere() !== 0) {
         const record = this.#recordHere(end);
         if (record !== undefined) return record;
-      } else if (stretchEnd > limit || stretchEnd === Number.POSITIVE_INFINITY) {
-        if (!this.#wasFollowed()) return undefined;
+      } else if ((stretchEnd > limit || stretchEnd === Number.POSITIVE_INFINITY) && this.#wasFollowed()) {
         continue;
       }
       this.#skipDamage(limit);
