@@ -1,7 +1,7 @@
 /**
  * The indexer's thread: tails the log and writes the index. In: messages and two shared numbers (how far the log
  * may be read; whether to stop). Out: its thread id, then
- * `{ readUpTo, damaged }` after each commit.
+ * what it has read and counted after each commit.
  *
  * Invariants:
  * 1. How far the log has been read is stored in the same transaction as the entries that this covers, so reading on after
@@ -12,6 +12,7 @@ import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { crc32c } from './crc32c.js';
 import { encodeProgress, progressKey } from './index-keys.js';
+import type { Progress } from './index-keys.js';
 import { IndexStore } from './index-store.js';
 import { IndexWriter } from './index-writer.js';
 import { LogReader } from './log-reader.js';
@@ -30,8 +31,7 @@ export interface IndexerHello {
 }
 
 export interface IndexerReport {
-  readonly readUpTo: number;
-  readonly damaged: number;
+  readonly progress: Progress;
   readonly stopped: boolean;
 }
 
@@ -69,7 +69,7 @@ function run(data: IndexerWorkerData): void {
       store.put(progressKey, encodeProgress(progress));
     });
   };
-  const report = (stopped: boolean): void => port.postMessage({ readUpTo: progress.readUpTo, damaged, stopped } satisfies IndexerReport);
+  const report = (stopped: boolean): void => port.postMessage({ progress: { ...progress, damaged }, stopped } satisfies IndexerReport);
 
   let isBusy = false;
   const work = async (): Promise<void> => {

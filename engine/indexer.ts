@@ -10,6 +10,7 @@
  *    until the application makes no changes (up to `lagMs` or `lagRecords`; a query may then have to wait for about a second).
  */
 import { Worker } from 'node:worker_threads';
+import type { Progress } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
 import type { LogState } from './native.js';
 import type { IndexerHello, IndexerReport, IndexerWorkerData } from './indexer-worker.js';
@@ -56,8 +57,7 @@ export class Indexer {
   readonly #shared = new BigInt64Array(new SharedArrayBuffer(16));
   readonly #timer: NodeJS.Timeout;
   #waiters: Waiter[] = [];
-  #readUpTo: number;
-  #damaged = 0;
+  #progress: Progress;
   #told = 0;
   #toldRecordCount = 0;
   #toldAtMs = 0;
@@ -69,8 +69,7 @@ export class Indexer {
 
   constructor(options: IndexerOptions) {
     this.#options = options;
-    this.#readUpTo = options.store.progress().readUpTo;
-    this.#damaged = options.store.progress().damaged;
+    this.#progress = options.store.progress();
     const workerData: IndexerWorkerData = {
       indexDirectory: options.indexDirectory, logDirectory: options.logDirectory, shared: this.#shared.buffer as SharedArrayBuffer,
     };
@@ -89,19 +88,19 @@ export class Indexer {
 
   /** LSN up to which the index has read the log. */
   get readUpTo(): number {
-    return this.#readUpTo;
+    return this.#progress.readUpTo;
   }
 
-  /** Damaged regions of the log that the indexer met. */
-  get damaged(): number {
-    return this.#damaged;
+  /** What it has counted until there, as the thread told last: known without asking the index, which a disk that hangs would hold up. */
+  get progress(): Progress {
+    return this.#progress;
   }
 
   /** Waits until the index has read the log as far as it stands now; returns how far it has read. */
   caughtUp(): Promise<number> {
     const state = this.#options.logState();
     const target = Number(state.end);
-    if (this.#readUpTo >= target) return Promise.resolve(this.#readUpTo);
+    if (this.readUpTo >= target) return Promise.resolve(this.readUpTo);
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiters.push({ target, resolve, reject });
@@ -132,8 +131,8 @@ export class Indexer {
   }
 
   #release(afterBytes: number): void {
-    if (this.#readUpTo - this.#releasedAt < afterBytes) return;
-    this.#releasedAt = this.#readUpTo;
+    if (this.readUpTo - this.#releasedAt < afterBytes) return;
+    this.#releasedAt = this.readUpTo;
     this.#options.releaseMapped();
   }
 
@@ -159,15 +158,14 @@ export class Indexer {
   #onReport(report: IndexerReport): void {
     this.#options.store.refresh();
     this.#options.onMoved();
-    this.#readUpTo = report.readUpTo;
-    this.#damaged = report.damaged;
+    this.#progress = report.progress;
     this.#release(releaseEveryBytes);
-    const ready = this.#waiters.filter((waiter) => waiter.target <= report.readUpTo);
+    const ready = this.#waiters.filter((waiter) => waiter.target <= this.readUpTo);
     if (ready.length === 0) return;
-    this.#waiters = this.#waiters.filter((waiter) => waiter.target > report.readUpTo);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.target > this.readUpTo);
     if (this.#waiters.length === 0) this.#setIdle(true);
     if (this.#waiters.length === 0 && this.#onStopped === undefined) this.#worker.unref();
-    for (const waiter of ready) waiter.resolve(report.readUpTo);
+    for (const waiter of ready) waiter.resolve(this.readUpTo);
   }
 
   #fail(error: Error): void {
