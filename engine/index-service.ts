@@ -8,6 +8,7 @@
  */
 import { VolumeError, messageOf } from './errors.js';
 import { IndexHealth } from './index-health.js';
+import type { Progress } from './index-keys.js';
 import { IndexStore } from './index-store.js';
 import { Indexer } from './indexer.js';
 import type { LogState } from './native.js';
@@ -53,7 +54,12 @@ export class IndexService {
 
   /** Damaged regions of the log that the indexer met. */
   get damaged(): number {
-    return this.#indexer.damaged;
+    return this.#indexer.progress.damaged;
+  }
+
+  /** What was counted until there; asks nobody. */
+  get progress(): Progress {
+    return this.#indexer.progress;
   }
 
   /** Waits until the index has read the log as far as it stands now. Throws VolumeError EIO when it cannot. */

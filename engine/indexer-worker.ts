@@ -1,7 +1,7 @@
 /**
  * The indexer's thread: tails the log and writes the index. In: messages and two shared numbers (how far the log
  * may be read; whether to stop). Out: its thread id, then
- * `{ readUpTo, damaged }` after each commit.
+ * what it has read and counted after each commit.
  *
  * Invariants:
  * 1. How far the log has been read is stored in the same transaction as the entries that this covers, so reading on after
@@ -13,6 +13,7 @@ import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { crc32c } from './crc32c.js';
 import { encodeProgress, progressKey, pruningKey } from './index-keys.js';
+import type { Progress } from './index-keys.js';
 import { IndexStore } from './index-store.js';
 import { IndexWriter } from './index-writer.js';
 import { LogReader } from './log-reader.js';
@@ -33,8 +34,7 @@ export interface IndexerHello {
 }
 
 export interface IndexerReport {
-  readonly readUpTo: number;
-  readonly damaged: number;
+  readonly progress: Progress;
   /** What the log says is no longer kept has not gone yet. */
   readonly isPruning: boolean;
   /** As Pruner.takeDead, when a pruning has come to its end. */
@@ -80,7 +80,7 @@ function run(data: IndexerWorkerData): void {
   const report = (stopped: boolean): void => {
     const isPruning = !stopped && store.get(pruningKey) !== undefined;
     const dead = isPruning ? [] : pruner.takeDead();
-    port.postMessage({ readUpTo: progress.readUpTo, damaged, isPruning, dead, stopped } satisfies IndexerReport);
+    port.postMessage({ progress: { ...progress, damaged }, isPruning, dead, stopped } satisfies IndexerReport);
   };
 
   let isBusy = false;

@@ -11,6 +11,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { pruningKey } from './index-keys.js';
+import type { Progress } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
 import type { LogState } from './native.js';
 import type { IndexerHello, IndexerReport, IndexerWorkerData } from './indexer-worker.js';
@@ -64,8 +65,7 @@ export class Indexer {
   readonly #shared = new BigInt64Array(new SharedArrayBuffer(16));
   readonly #timer: NodeJS.Timeout;
   #waiters: Waiter[] = [];
-  #readUpTo: number;
-  #damaged = 0;
+  #progress: Progress;
   #isPruning: boolean;
   #pruningWaiters: PruningWaiter[] = [];
   #told = 0;
@@ -79,8 +79,7 @@ export class Indexer {
 
   constructor(options: IndexerOptions) {
     this.#options = options;
-    this.#readUpTo = options.store.progress().readUpTo;
-    this.#damaged = options.store.progress().damaged;
+    this.#progress = options.store.progress();
     this.#isPruning = options.store.get(pruningKey) !== undefined;
     const workerData: IndexerWorkerData = {
       indexDirectory: options.indexDirectory, logDirectory: options.logDirectory,
@@ -101,19 +100,19 @@ export class Indexer {
 
   /** LSN up to which the index has read the log. */
   get readUpTo(): number {
-    return this.#readUpTo;
+    return this.#progress.readUpTo;
   }
 
-  /** Damaged regions of the log that the indexer met. */
-  get damaged(): number {
-    return this.#damaged;
+  /** What it has counted until there, as the thread told last: known without asking the index, which a disk that hangs would hold up. */
+  get progress(): Progress {
+    return this.#progress;
   }
 
   /** Waits until the index has read the log as far as it stands now; returns how far it has read. */
   caughtUp(): Promise<number> {
     const state = this.#options.logState();
     const target = Number(state.end);
-    if (this.#readUpTo >= target) return Promise.resolve(this.#readUpTo);
+    if (this.readUpTo >= target) return Promise.resolve(this.readUpTo);
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiters.push({ target, resolve, reject });
@@ -152,8 +151,8 @@ export class Indexer {
   }
 
   #release(afterBytes: number): void {
-    if (this.#readUpTo - this.#releasedAt < afterBytes) return;
-    this.#releasedAt = this.#readUpTo;
+    if (this.readUpTo - this.#releasedAt < afterBytes) return;
+    this.#releasedAt = this.readUpTo;
     this.#options.releaseMapped();
   }
 
@@ -179,18 +178,17 @@ export class Indexer {
   #onReport(report: IndexerReport): void {
     this.#options.store.refresh();
     this.#options.onMoved();
-    this.#readUpTo = report.readUpTo;
-    this.#damaged = report.damaged;
+    this.#progress = report.progress;
     this.#isPruning = report.isPruning;
     if (!report.isPruning) for (const waiter of this.#pruningWaiters.splice(0)) waiter.resolve(report.dead);
     this.#letGo();
     this.#release(releaseEveryBytes);
-    const ready = this.#waiters.filter((waiter) => waiter.target <= report.readUpTo);
+    const ready = this.#waiters.filter((waiter) => waiter.target <= this.readUpTo);
     if (ready.length === 0) return;
-    this.#waiters = this.#waiters.filter((waiter) => waiter.target > report.readUpTo);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.target > this.readUpTo);
     if (this.#waiters.length === 0) this.#setIdle(true);
     this.#letGo();
-    for (const waiter of ready) waiter.resolve(report.readUpTo);
+    for (const waiter of ready) waiter.resolve(this.readUpTo);
   }
 
   /** Nobody waits: the thread keeps no process alive. */

@@ -45,14 +45,14 @@ export class Upkeep {
     return report;
   }
 
-  /** How the volume stands now; whoever keeps samples of the free space adds the forecast. */
+  /** How the volume stands now; whoever keeps samples of the free space adds the forecast. Waits for no disk: one that hangs is what is to be found out. */
   async read(): Promise<Omit<Reading, 'fullInDays'>> {
     const { files, native, service } = this.#options;
     const { bavail, bsize, blocks } = await statfs(files.root);
     const { end, durable } = native.logState();
-    const { damaged, gaps, external, transactions } = service.store.progress();
+    const { readUpTo, damaged, gaps, external, transactions } = service.progress;
     return {
-      atMs: Date.now(), logEnd: Number(end), logDurable: Number(durable), indexReadUpTo: service.readUpTo,
+      atMs: Date.now(), logEnd: Number(end), logDurable: Number(durable), indexReadUpTo: readUpTo,
       damagedRegions: damaged, gaps, externalTransactions: external, transactions,
       scrubFaults: this.scrub.state.faults.length, scrubFailure: this.scrub.failure, verifyFaults: this.#verifyFaults,
       freeBytes: bavail * bsize, totalBytes: blocks * bsize,

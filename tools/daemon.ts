@@ -17,6 +17,7 @@ import { Volume } from '../engine/volume.js';
 import { mountVolume } from '../fs/mount.js';
 import type { Mounted } from '../fs/mount.js';
 import { Alarms } from './alarms/alarms.js';
+import { Courier } from './alarms/courier.js';
 import { ControlServer } from './control-server.js';
 import { daemonOptionsSchema } from './daemon-options.js';
 import type { DaemonOptions, Started } from './daemon-options.js';
@@ -69,6 +70,8 @@ async function listenForMetrics({ metricsListen }: DaemonOptions): Promise<Metri
 
 /** Opens, mounts, listens, registers; on failure takes back what it did and throws. */
 async function start(options: DaemonOptions, logger: Logger): Promise<{ served: Served; server: ControlServer }> {
+  // Before the index is opened: it would inherit that file, and keep the disk busy. It ends when its input does, with this process.
+  const courier = new Courier();
   const volume = await Volume.open(options.directory, {
     strict: options.strict,
     exclude: options.exclude,
@@ -91,7 +94,7 @@ async function start(options: DaemonOptions, logger: Logger): Promise<{ served: 
       source: options.directory,
       log: (line) => logger.error(line),
     });
-    const alarms = new Alarms({ volume, directory: options.directory, logger });
+    const alarms = new Alarms({ volume, directory: options.directory, logger, courier });
     const served: Served = { volume, mounted, entry, driver: options.driver, alarms };
     const server = new ControlServer(createHandlers(served), (error) => logger.error(error, 'request failed'));
     try {

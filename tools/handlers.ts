@@ -97,7 +97,7 @@ function alarmHandlers(alarms: Alarms): Pick<Handlers, 'alarms' | 'alarms-change
     alarms: async () => alarms.show(),
     'alarms-change': (request) => alarms.change(request.change),
     'alarms-test': async () => ({ results: await alarms.test() }),
-    'alarms-acknowledge': async () => ({ count: await alarms.acknowledge() }),
+    'alarms-acknowledge': async () => ({ count: alarms.acknowledge() }),
     'alarms-digest': async () => ({ sinks: await alarms.digest() }),
   };
 }

@@ -11,6 +11,7 @@ import type { Logger } from 'pino';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { Sink } from '../../tools/alarms/config.js';
+import { Courier } from '../../tools/alarms/courier.js';
 import { Dispatcher } from '../../tools/alarms/dispatcher.js';
 import type { SinkResult } from '../../tools/alarms/dispatcher.js';
 import { alarmMessage } from '../../tools/alarms/message.js';
@@ -24,13 +25,15 @@ const nowMs = Date.UTC(2026, 10, 23);
 const message: Message = alarmMessage({ host: 'host', volume: '/srv/$(touch /tmp/tidemark-injected)\n"`x`' }, { event: 'raised', alarm: 'disk', what: 'the disk is full', remedy: 'make room', sinceMs: nowMs }, nowMs);
 
 /** A directory and a dispatcher whose log lands in `lines`. */
-function setUp(t: Test): { place: string; logger: Logger; dispatcher: Dispatcher; lines: Record<string, unknown>[]; send: (sink: Sink) => Promise<SinkResult | undefined> } {
+function setUp(t: Test): { place: string; logger: Logger; courier: Courier; dispatcher: Dispatcher; lines: Record<string, unknown>[]; send: (sink: Sink) => Promise<SinkResult | undefined> } {
   const place = makePlace();
   t.teardown(() => removePlace(place));
   const lines: Record<string, unknown>[] = [];
   const logger = pino({}, { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) });
-  const dispatcher = new Dispatcher(logger);
-  return { place, logger, dispatcher, lines, send: async (sink) => (await dispatcher.send([sink], message))[0] };
+  const courier = new Courier();
+  t.teardown(() => { courier.close(); });
+  const dispatcher = new Dispatcher(logger, courier);
+  return { place, logger, courier, dispatcher, lines, send: async (sink) => (await dispatcher.send([sink], message))[0] };
 }
 
 function program(place: string, name: string, script: string): Sink {
@@ -49,9 +52,9 @@ async function httpServer(t: Test, handle: (request: IncomingMessage, response: 
 }
 
 void t.test('a command gets the message as JSON, no arguments, and nothing of the environment that is not its business', async (t) => {
-  const { place, send } = setUp(t);
   process.env['TEST_PASSWORD'] = 'secret';
   t.teardown(() => { delete process.env['TEST_PASSWORD']; });
+  const { place, send } = setUp(t);
   const sink = program(place, 'a program', `cd '${place}'; cat > got; echo "$#" > count; env > environment; umask > umask`);
   t.match(await send(sink), { tries: 1 });
   t.same(JSON.parse(readFileSync(join(place, 'got'), 'utf8')), message);
@@ -101,6 +104,8 @@ void t.test('a webhook that refuses is not tried again, and its secret path is n
 });
 
 void t.test('mail goes out with the password of a file, or of the environment', async (t) => {
+  process.env['TEST_PASSWORD'] = 'hünter2';
+  t.teardown(() => { delete process.env['TEST_PASSWORD']; });
   const { place, send, lines } = setUp(t);
   const server = await SmtpServer.start({ user: 'tide mark', password: 'hünter2' });
   t.teardown(() => server.close());
@@ -108,8 +113,6 @@ void t.test('mail goes out with the password of a file, or of the environment', 
   writeFileSync(file, 'hünter2\n', { mode: 0o600 });
   const sink = { type: 'mail', to: 'admin@example.org', from: 'tidemark@example.org', smtp: `smtp://tide%20mark@127.0.0.1:${server.port}`, digest: false } as const;
   t.match(await send({ ...sink, passwordFile: file }), { tries: 1 });
-  process.env['TEST_PASSWORD'] = 'hünter2';
-  t.teardown(() => { delete process.env['TEST_PASSWORD']; });
   t.match(await send({ ...sink, passwordVariable: 'TEST_PASSWORD' }), { tries: 1 });
   t.equal(server.received.length, 2);
   const [mail] = server.received;
@@ -152,8 +155,8 @@ void t.test('a sink that hangs delays no other, and a sink gets its messages in 
 });
 
 void t.test('too many messages for a sink are dropped, and that is said', async (t) => {
-  const { place, lines, logger } = setUp(t);
-  const dispatcher = new Dispatcher(logger, 3);
+  const { place, lines, logger, courier } = setUp(t);
+  const dispatcher = new Dispatcher(logger, courier, 3);
   const slow = program(place, 'slow', 'exit 0');
   const results = (await Promise.all(Array.from({ length: 5 }, () => dispatcher.send([slow], message)))).flat();
   t.equal(results.filter(({ error }) => error !== undefined).length, 2);

@@ -1,4 +1,5 @@
 /** The scrub, the alarms and the metrics endpoint of real mounts. */
+import { spawn } from 'node:child_process';
 import { chmodSync, closeSync, existsSync, openSync, readFileSync, readSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -7,9 +8,12 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Message } from '../../tools/alarms/message.js';
 import { parseExposition, sampleOf } from '../support/exposition.js';
+import { makeLoopDisk } from '../support/loop-disk.js';
 import { withDirectory, withMount } from '../support/mount.js';
 import type { Mount } from '../support/mount.js';
-import { until } from '../support/processes.js';
+import { unlessInstalled } from '../support/needs.js';
+import { isRoot } from '../support/places.js';
+import { runWell, until } from '../support/processes.js';
 import { isRefusal } from '../support/refusal.js';
 
 t.setTimeout(120_000);
@@ -135,6 +139,27 @@ void t.test('changes made past the mount are told; a digest is sent to those who
     await until(() => messages().length > 1, 'the digest');
     t.match(messages()[1], { event: 'digest', lines: [/transaction/, /history/, /disk/, /scrub/, /alarm: files were changed/] });
     t.match(mount.daemonLog(), /changed past the mount/, 'the log was told, too');
+  });
+});
+
+const skip = !isRoot ? 'needs root' : await unlessInstalled('mkfs.ext4', 'fsfreeze');
+void t.test('a disk that takes nothing any more is told while it hangs', { skip }, async (t) => {
+  const prepare = (directory: string): Promise<void> => makeLoopDisk('ext4', directory, 256 << 20);
+  await withMount(t, { apart: true, arguments: ['--interval=30s'], prepare }, async (mount) => {
+    const { sink, messages } = collector(mount);
+    await mount.cliWell('alarms', mount.directory, ...calm, '--log-sync-time', '2s', '--add-sink', sink);
+    writeFileSync(mount.path('file'), 'text');
+    // Whatever becomes of this process, the disk goes on: it notices by the end of its input.
+    const thaw = spawn('sh', ['-c', 'read -r _; fsfreeze --unfreeze "$1"', 'sh', mount.directory], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+    try {
+      await runWell('fsfreeze', ['--freeze', mount.directory]);
+      await until(() => messages().length > 0, 'the alarm', 15_000);
+      t.match(messages(), [{ event: 'raised', alarm: 'log-sync', text: /not synced though .* wait/ }]);
+    } finally {
+      thaw.stdin.end('\n');
+      await once(thaw, 'exit');
+    }
+    t.match(await mount.cliWell('log', mount.path('file')), /create/, 'and goes on when the disk does');
   });
 });
 

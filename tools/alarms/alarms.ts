@@ -10,6 +10,7 @@ import type { Volume } from '../../engine/volume.js';
 import type { AlarmsReply, UpkeepFacts } from '../protocol.js';
 import { changeConfig, defaultConfig, keepConfig, readConfig, sinkName } from './config.js';
 import type { AlarmChange, AlarmConfig } from './config.js';
+import type { Courier } from './courier.js';
 import { Dispatcher } from './dispatcher.js';
 import type { SinkResult } from './dispatcher.js';
 import { alarmMessage, digestMessage, testMessage } from './message.js';
@@ -21,6 +22,7 @@ export interface AlarmsOptions {
   /** The protected directory, as people know it. */
   readonly directory: string;
   readonly logger: Logger;
+  readonly courier: Courier;
 }
 
 export class Alarms {
@@ -32,10 +34,10 @@ export class Alarms {
 
   /** Begins to look. A configuration that is no good is said, and the defaults hold. */
   constructor(options: AlarmsOptions) {
-    const { volume, directory, logger } = options;
+    const { volume, directory, logger, courier } = options;
     this.#options = options;
     this.#sender = { host: hostname(), volume: directory };
-    this.#dispatcher = new Dispatcher(logger);
+    this.#dispatcher = new Dispatcher(logger, courier);
     this.#config = this.#readOrDefault();
     this.#watcher = new Watcher({
       volume, logger, config: () => this.#config,
@@ -78,7 +80,7 @@ export class Alarms {
     return this.#dispatcher.send(this.#config.sinks, testMessage(this.#sender, Date.now()));
   }
 
-  acknowledge(): Promise<number> {
+  acknowledge(): number {
     return this.#watcher.acknowledge();
   }
 

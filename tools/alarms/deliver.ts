@@ -3,16 +3,12 @@
  * line of JSON that says how it went.
  */
 import { text } from 'node:stream/consumers';
-import type { Sink } from './config.js';
-import type { Message } from './message.js';
+import { longestDeliveryMs } from './deliver-order.js';
+import type { Answer, Delivery, Order } from './deliver-order.js';
 import { withRetries } from './sinks/sink.js';
 
-export interface Order {
-  readonly sink: Sink;
-  readonly message: Message;
-}
-
-export type Delivery = { readonly tries: number } | { readonly error: string };
+/** Several processes share a pipe: an answer must fit into one write. */
+const longestError = 1000;
 
 async function deliver({ sink, message }: Order): Promise<number> {
   switch (sink.type) {
@@ -35,15 +31,18 @@ async function deliver({ sink, message }: Order): Promise<number> {
 async function main(): Promise<void> {
   // The daemon's is 0: what a command makes would be everybody's.
   process.umask(0o077);
-  const order = JSON.parse(await text(process.stdin)) as Order;
-  let delivery: Delivery;
-  try {
-    delivery = { tries: await deliver(order) };
-  } catch (error) {
-    delivery = { error: (error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' ') };
-  }
   process.stdout.on('error', () => undefined); // The daemon may have ended meanwhile.
-  process.stdout.write(`${JSON.stringify(delivery)}\n`);
+  const order = JSON.parse(await text(process.stdin)) as Order & Pick<Answer, 'id'>;
+  const tell = (delivery: Delivery): void => void process.stdout.write(`${JSON.stringify({ id: order.id, delivery } satisfies Answer)}\n`);
+  setTimeout(() => {
+    tell({ error: `it took longer than ${longestDeliveryMs / 1000} s` });
+    process.exit();
+  }, longestDeliveryMs).unref();
+  try {
+    tell({ tries: await deliver(order) });
+  } catch (error) {
+    tell({ error: (error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' ').slice(0, longestError) });
+  }
 }
 
 await main();

@@ -5,14 +5,10 @@
  * 1. Every sink is on its own: one that fails, hangs or is slow delays no other, and nothing that happens there reaches the daemon but a line in its log.
  * 2. A sink gets its messages one after the other, in their order; at most `longestQueue` wait for it, and what is dropped is said.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { sinkLabel, sinkName } from './config.js';
 import type { Sink } from './config.js';
-import type { Delivery, Order } from './deliver.js';
+import type { Courier } from './courier.js';
 import type { Message } from './message.js';
 
 export interface SinkResult {
@@ -23,17 +19,17 @@ export interface SinkResult {
 }
 
 const defaultLongestQueue = 50;
-/** More than all tries and pauses of a sink together. */
-const limitMs = 150_000;
 
 export class Dispatcher {
   readonly #logger: Logger;
   readonly #longestQueue: number;
+  readonly #courier: Courier;
   /** By name: the last delivery that waits, and how many do. */
   readonly #queues = new Map<string, { last: Promise<unknown>; waiting: number }>();
 
-  constructor(logger: Logger, longestQueue = defaultLongestQueue) {
+  constructor(logger: Logger, courier: Courier, longestQueue = defaultLongestQueue) {
     this.#logger = logger;
+    this.#courier = courier;
     this.#longestQueue = longestQueue;
   }
 
@@ -53,7 +49,7 @@ export class Dispatcher {
     const queue = this.#queues.get(name) ?? { last: Promise.resolve(), waiting: 0 };
     if (queue.waiting >= this.#longestQueue) return this.#failed(sink, `${this.#longestQueue} messages wait for it: "${message.text}" is dropped`);
     queue.waiting += 1;
-    const delivery = queue.last.then(() => deliver({ sink, message }));
+    const delivery = queue.last.then(() => this.#courier.deliver({ sink, message }));
     queue.last = delivery;
     this.#queues.set(name, queue);
     const done = await delivery;
@@ -67,19 +63,5 @@ export class Dispatcher {
   #failed(sink: Sink, error: string): SinkResult {
     this.#logger.error({ sink: sinkLabel(sink), error }, 'alarm not sent');
     return { sink: sinkName(sink), error };
-  }
-}
-
-/** Never rejects. */
-async function deliver(order: Order): Promise<Delivery> {
-  try {
-    const child = spawn(process.execPath, [fileURLToPath(new URL('./deliver.js', import.meta.url))], { cwd: '/', stdio: ['pipe', 'pipe', 'ignore'], timeout: limitMs, killSignal: 'SIGKILL' });
-    child.unref();
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(JSON.stringify(order));
-    const [answer] = await Promise.all([text(child.stdout), once(child, 'close')]);
-    return JSON.parse(answer) as Delivery;
-  } catch (error) {
-    return { error: error instanceof SyntaxError ? `took longer than ${limitMs / 1000} s, or died` : error instanceof Error ? error.message : String(error) };
   }
 }

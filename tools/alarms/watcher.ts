@@ -3,9 +3,10 @@
  *
  * Invariants:
  * 1. All decisions are made by the pure rules of the engine; here are only the clock, the readings, and the memory.
- * 2. One look at a time. A look that fails is said once in the log, and the next is tried.
+ * 2. One look at a time. A look that fails is said once in the log, and the next is tried. None waits for the disk to be written.
  * 3. After `close` nothing is read and nothing is told.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { alarmNames, rules } from '../../engine/alarm-rules.js';
 import type { AlarmName, Reading } from '../../engine/alarm-rules.js';
@@ -30,6 +31,8 @@ export interface WatcherOptions {
 
 /** So many lines of what was told are kept for the digest. */
 const toldMax = 100;
+/** How long the end may wait for a disk that hangs. */
+const farewellMs = 2_000;
 
 export class Watcher {
   readonly #options: WatcherOptions;
@@ -38,7 +41,8 @@ export class Watcher {
   #reading: Reading | undefined;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
-  #kept: Promise<void> = Promise.resolve();
+  #keeping: Promise<void> | undefined;
+  #isKept = true;
   #complaint = '';
   #isClosed = false;
 
@@ -72,10 +76,10 @@ export class Watcher {
   }
 
   /** What is raised now is known, and told no more unless it gets worse. Returns how many. */
-  async acknowledge(): Promise<number> {
+  acknowledge(): number {
     const count = this.raised().filter(({ isAcknowledged }) => !isAcknowledged).length;
     for (const alarm of alarmNames) this.#remember(alarm, acknowledge(this.#memory.alarms[alarm] ?? firstMemory));
-    await this.#keep();
+    this.#keep();
     return count;
   }
 
@@ -94,13 +98,13 @@ export class Watcher {
     const facts = { nowMs: now.atMs, transactions, historyBytes, freeBytes, fullInDays, scrub: scrub.state, scrubProgress: scrub.progress, raised };
     this.#options.onDigest(digestLines(facts, this.#memory.digest ?? now));
     this.#memory = { ...this.#memory, digest: now };
-    await this.#keep();
+    this.#keep();
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    await this.#looking;
+    await Promise.race([Promise.all([this.#looking, this.#keeping]), sleep(farewellMs, undefined, { ref: false })]);
   }
 
   async #lookOnce(): Promise<void> {
@@ -113,12 +117,9 @@ export class Watcher {
       const reading = { ...read, fullInDays: daysUntilFull(this.#memory.samples, sample) };
       this.#judge(reading);
       await this.#digestIfDue(reading);
-      if (this.#isWorthKeeping(before)) await this.#keep();
-      this.#complaint = '';
+      if (this.#isWorthKeeping(before)) this.#keep();
     } catch (error) {
-      const complaint = error instanceof Error ? error.message : String(error);
-      if (complaint !== this.#complaint) this.#options.logger.error(error, 'the alarms could not look at the volume');
-      this.#complaint = complaint;
+      this.#complain(error, 'the alarms could not look at the volume');
     }
   }
 
@@ -143,11 +144,27 @@ export class Watcher {
     else if (isDigestDue(last.atMs, reading.atMs, this.#options.config().digestAt)) await this.digest();
   }
 
-  /** One after the other: they have the same file to write. */
-  #keep(): Promise<void> {
-    const kept = this.#kept.then(() => keepMemory(this.#store, this.#memory));
-    this.#kept = kept.catch(() => undefined);
-    return kept;
+  /** Not awaited: a disk that hangs is what is to be told of, and must not end the looking. */
+  #keep(): void {
+    this.#isKept = false;
+    this.#keeping ??= this.#writeUntilKept().finally(() => { this.#keeping = undefined; });
+  }
+
+  async #writeUntilKept(): Promise<void> {
+    while (!this.#isKept) {
+      this.#isKept = true;
+      try {
+        await keepMemory(this.#store, this.#memory);
+      } catch (error) {
+        this.#complain(error, 'what the alarms remember could not be kept');
+      }
+    }
+  }
+
+  #complain(error: unknown, what: string): void {
+    const complaint = `${what}: ${error instanceof Error ? error.message : String(error)}`;
+    if (complaint !== this.#complaint) this.#options.logger.error(error, what);
+    this.#complaint = complaint;
   }
 
   #remember(alarm: AlarmName, memory: AlarmMemory): void {
