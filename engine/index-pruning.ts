@@ -14,7 +14,9 @@ import type { IndexEntry, IndexStore } from './index-store.js';
 import { fileIdBytes, readFileId, readNumberBE, writeNumberBE } from './ids.js';
 import type { Kept } from './kept.js';
 import type { FileId } from './types.js';
+import { PruningWindow } from './pruning-window.js';
 import { firstValue, mergePlaceBits, mergeUndos, nameValue } from './undo-merging.js';
+import type { Merge, OnGone } from './undo-merging.js';
 
 export interface PruningOptions {
   readonly index: IndexStore;
@@ -26,11 +28,14 @@ export interface PruningOptions {
   readonly removeObject: (file: FileId) => void;
   /** Told of positions in the log at which bytes lost their need. */
   readonly onDead: (lsn: number) => void;
+  /** Files and names looked after together; more would only take memory. */
+  readonly windowThings: number;
 }
 
-/** Files and names looked after together: more would only take memory. */
-const windowThings = 4000;
-
+/** A file with more data entries than these is looked after once, at the end: it may be in every window. */
+const heavyEntries = 2000;
+const transactionsInStep = 500;
+const entriesInStep = 4000;
 const nothing = Buffer.alloc(0);
 
 /** Runs the pruning step by step. */
@@ -42,10 +47,10 @@ class Pruning {
   readonly #options: PruningOptions;
   readonly #index: IndexStore;
   readonly #kept: Kept;
-  /** What the merged transactions touched: files with their bits, names by directory. */
-  #files = new Map<FileId, number>();
-  #names = new Map<FileId, Map<string, Buffer>>();
-  #count = 0;
+  readonly #heavy = new Set<FileId>();
+  /** The transactions between which the present window merges: (after, upTo]. */
+  #after = -1;
+  #upTo = 0;
   readonly #dataGone = ({ value }: IndexEntry): void => { this.#options.onDead(readNumberBE(value, 0)); };
 
   constructor(options: PruningOptions) {
@@ -57,13 +62,15 @@ class Pruning {
   * run(): Generator<void> {
     // First of all: who asks for a moment that is gone must not be shown another one.
     yield* this.#forgetTransactions();
+    let window = new PruningWindow();
     for (let txid = this.#nextGone(0); txid !== undefined; txid = this.#nextGone(txid)) {
-      this.#mergeTransaction(txid);
-      if (this.#count < windowThings) continue;
-      yield;
-      yield* this.#mergeThings();
+      this.#collect(txid, window);
+      if (window.count < this.#options.windowThings) continue;
+      yield* this.#merge(window);
+      window = new PruningWindow();
     }
-    yield* this.#mergeThings();
+    yield* this.#merge(window);
+    for (const file of this.#heavy) yield* this.#mergeAll(fileKey(table.data, file), this.#dataGone);
   }
 
   /** The next transaction after `txid`, up to the horizon, that has changes in the index and is not kept, or shows nothing older. */
@@ -77,20 +84,51 @@ class Pruning {
     }
   }
 
+  #collect(txid: number, window: PruningWindow): void {
+    window.txids.push(txid);
+    const prefix = fileTxidPrefix(txid);
+    for (const { key, value } of this.#index.scan(prefix, prefix.length)) {
+      window.count++;
+      const file = readFileId(key, prefix.length);
+      const name = key.subarray(prefix.length + fileIdBytes);
+      if (name.length === 0) window.files.set(file, (window.files.get(file) ?? 0) | value[0]!);
+      else window.noteName(file, Buffer.from(name));
+    }
+  }
+
+  /** The rows of the transactions come last: a crash before leaves them, and they lead here again. */
+  * #merge({ txids, files, names }: PruningWindow): Generator<void> {
+    if (txids.length === 0) return;
+    yield;
+    // Files that came or went: with an entry of a name, the last way to one of them may go.
+    const moved = new Set<FileId>();
+    this.#after = this.#kept.before(txids[0]!) ?? -1;
+    this.#upTo = this.#kept.atOrAfter(txids.at(-1)!);
+    for (const [directory, ofDirectory] of names) {
+      for (const name of ofDirectory.values()) yield* this.#mergeName(directory, name, moved);
+    }
+    for (const [file, bits] of files) yield* this.#mergeFile(file, bits);
+    for (const file of moved) this.#mergePlaces(file);
+    for (const file of moved) yield* this.#reclaim(file);
+    yield;
+    for (const [index, txid] of txids.entries()) {
+      this.#moveChanges(txid);
+      if (index % transactionsInStep === 0) yield;
+    }
+  }
+
   /** Its changes become those of the next kept transaction; of the oldest one, nobody can say what it changed. */
-  #mergeTransaction(txid: number): void {
+  #moveChanges(txid: number): void {
     const shownBy = this.#kept.atOrAfter(txid);
     const prefix = fileTxidPrefix(txid);
     for (const entry of [...this.#index.scan(prefix, prefix.length)]) {
       const file = readFileId(entry.key, prefix.length);
-      const name = entry.key.subarray(prefix.length + fileIdBytes);
-      if (name.length > 0) this.#noteName(file, name);
-      else this.#noteFile(file, entry.value[0]!);
+      const isName = entry.key.length > prefix.length + fileIdBytes;
       this.#index.remove(entry.key);
       if (shownBy <= this.#kept.oldest) continue;
-      this.#mergeChange(entry, shownBy, name.length > 0);
+      this.#mergeChange(entry, shownBy, isName);
       // Made again from a log without the END, the index has not been told.
-      const directory = name.length > 0 ? file : this.#parentOf(file, txid);
+      const directory = isName ? file : this.#parentOf(file, shownBy);
       if (directory !== undefined) this.#index.put(directoryKey(packFile(directory), shownBy), nothing);
     }
   }
@@ -115,52 +153,41 @@ class Pruning {
     return undefined;
   }
 
-  #noteFile(file: FileId, bits: number): void {
-    this.#files.set(file, (this.#files.get(file) ?? 0) | bits);
-    this.#count++;
-  }
-
-  #noteName(directory: FileId, name: Buffer): void {
-    const names = this.#names.get(directory) ?? new Map<string, Buffer>();
-    this.#names.set(directory, names);
-    names.set(name.toString('latin1'), Buffer.from(name));
-    this.#count++;
-  }
-
-  * #mergeThings(): Generator<void> {
-    const [files, names] = [this.#files, this.#names];
-    this.#files = new Map();
-    this.#names = new Map();
-    this.#count = 0;
-    const leaving = new Set<FileId>();
-    for (const [directory, ofDirectory] of names) {
-      for (const name of ofDirectory.values()) {
-        this.#noteLeaving(directory, name, leaving);
-        yield* mergeUndos(this.#index, this.#kept, namedKey(table.name, directory, name, 0), namedPrefix(name), nameValue);
-      }
-    }
-    for (const [file, bits] of files) yield* this.#mergeFile(file, bits);
-    for (const file of leaving) yield* this.#mergeFile(file, 0);
-    for (const file of leaving) yield* this.#reclaim(file);
-    yield;
-  }
-
-  /** Files that a name leads to in the past: with a moment, the last way to one of them may go. */
-  #noteLeaving(directory: FileId, name: Buffer, leaving: Set<FileId>): void {
-    for (const { key, value } of this.#index.scan(namedKey(table.name, directory, name, 0), namedPrefix(name))) {
-      if (txidAtEnd(key) > this.#options.horizon) return;
-      const { before, after } = decodeNameEntry(value);
-      if (before !== 0n) leaving.add(before);
-      if (after !== 0n) leaving.add(after);
-    }
-  }
-
   * #mergeFile(file: FileId, bits: number): Generator<void> {
-    const { data, xattr } = touched;
-    yield* mergeUndos(this.#index, this.#kept, fileKey(table.attributes, file), filePrefix, firstValue);
-    if (bits & xattr) yield* mergeUndos(this.#index, this.#kept, fileKey(table.xattr, file), filePrefix, firstValue);
-    if (bits & data) yield* mergeUndos(this.#index, this.#kept, fileKey(table.data, file), filePrefix, firstValue, this.#dataGone);
+    yield* this.#mergeRange(fileTxidKey(table.attributes, file, this.#after + 1), filePrefix, firstValue);
+    if (bits & touched.xattr) yield* this.#mergeAll(fileKey(table.xattr, file), undefined);
+    if (bits & touched.data && !this.#isHeavy(file)) yield* this.#mergeAll(fileKey(table.data, file), this.#dataGone);
     this.#mergePlaces(file);
+  }
+
+  #isHeavy(file: FileId): boolean {
+    if (this.#heavy.has(file)) return true;
+    let count = 0;
+    for (const _ of this.#index.scan(fileKey(table.data, file), filePrefix)) if (++count > heavyEntries) break;
+    if (count > heavyEntries) this.#heavy.add(file);
+    return count > heavyEntries;
+  }
+
+  /** Entries of one thing, those of the present window. */
+  * #mergeRange(start: Buffer, prefixLength: number, merge: Merge, onGone?: OnGone): Generator<void> {
+    yield* mergeUndos(this.#index, this.#kept, { start, prefixLength, upTo: this.#upTo, merge, onGone });
+  }
+
+  * #mergeName(directory: FileId, name: Buffer, moved: Set<FileId>): Generator<void> {
+    const note = ({ value }: IndexEntry): void => {
+      const { before, after } = decodeNameEntry(value);
+      for (const file of [before, after]) if (file !== 0n) moved.add(file);
+    };
+    const start = namedKey(table.name, directory, name, this.#after + 1);
+    // What arrives with the first entry may have left again with a later one.
+    const first = this.#index.atOrAfter(start, namedPrefix(name));
+    if (first !== undefined) note(first);
+    yield* this.#mergeRange(start, namedPrefix(name), nameValue, note);
+  }
+
+  /** All entries of a file in one table. */
+  * #mergeAll(start: Buffer, onGone: OnGone | undefined): Generator<void> {
+    yield* mergeUndos(this.#index, this.#kept, { start, prefixLength: filePrefix, upTo: Infinity, merge: firstValue, onGone });
   }
 
   /** Also of the directories that the file was in: something in them changed at another moment now. */
@@ -185,11 +212,10 @@ class Pruning {
   }
 
   #mergeDirectory(directory: FileId): void {
-    const prefix = fileKey(table.directory, directory);
-    for (let from: Buffer = prefix; ;) {
+    for (let from = fileTxidKey(table.directory, directory, this.#after + 1); ;) {
       const entry = this.#index.atOrAfter(from, filePrefix);
       const txid = entry === undefined ? Infinity : txidAtEnd(entry.key);
-      if (entry === undefined || txid > this.#options.horizon) return;
+      if (entry === undefined || txid > this.#upTo) return;
       from = fileTxidKey(table.directory, directory, txid + 1);
       if (this.#kept.has(txid) && txid > this.#kept.oldest) continue;
       this.#index.remove(entry.key);
@@ -215,9 +241,11 @@ class Pruning {
   #isShown(file: FileId): boolean {
     for (const { key, value } of this.#index.scan(fileKey(table.place, file), filePrefix)) {
       const { txid, parent, name, bits } = decodePlaceEntry(key, value);
-      if ((bits & (placed.before | placed.seen)) === 0) continue;
-      const undo = this.#index.get(namedKey(table.name, parent, name, txid));
-      if (undo !== undefined && decodeNameEntry(undo).before === file) return true;
+      const shown = (bits & (placed.before | placed.seen)) === 0 ? undefined : this.#kept.before(txid);
+      if (shown === undefined) continue;
+      // It may not have merged yet.
+      const undo = this.#index.atOrAfter(namedKey(table.name, parent, name, shown + 1), namedPrefix(name));
+      if (undo !== undefined && txidAtEnd(undo.key) <= txid && decodeNameEntry(undo.value).before === file) return true;
     }
     return false;
   }
@@ -231,7 +259,7 @@ class Pruning {
         if (tag === table.attributes || tag === table.data) this.#index.remove(Buffer.concat([fileTxidPrefix(txidAtEnd(key)), packFile(file)]));
         // The walk goes on from the last entry that it has seen: that one is removed with the next.
         this.#removeLater(key);
-        if (++count % windowThings === 0) yield;
+        if (++count % entriesInStep === 0) yield;
       }
       this.#removeLater(undefined);
     }
@@ -254,7 +282,7 @@ class Pruning {
       if (this.#kept.has(txid)) continue;
       this.#index.remove(timeKey(value.readBigInt64LE(0)));
       this.#removeLater(key);
-      if (++count % windowThings === 0) yield;
+      if (++count % entriesInStep === 0) yield;
     }
     this.#removeLater(undefined);
     this.#index.put(floorKey, Buffer.concat([number8(this.#kept.oldest), number8(this.#options.horizon)]));

@@ -20,6 +20,8 @@ import { recordType } from './log-format.js';
 import { LogReader } from './log-reader.js';
 import type { FileId } from './types.js';
 
+/** TIDEMARK_PRUNE_WINDOW makes it smaller, for tests. */
+const windowThings = 4000;
 export const deadStretchBytes = 16 << 20;
 
 export interface PrunerOptions {
@@ -71,6 +73,7 @@ export class Pruner {
       index: this.#options.index, kept: new Kept(txids), horizon,
       isObject: (file) => lstatSync(this.#objectPath(file), { throwIfNoEntry: false }) !== undefined,
       removeObject: (file) => { removeObject(this.#objectPath(file)); },
+      windowThings: Number(process.env['TIDEMARK_PRUNE_WINDOW'] ?? windowThings),
       onDead: (lsn) => { this.#dead.add(lsn - lsn % deadStretchBytes); },
     });
   }

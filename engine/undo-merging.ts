@@ -40,11 +40,23 @@ export const nameValue: Merge = (first, last) => {
 /** Told of each entry that goes for good. */
 export type OnGone = (entry: IndexEntry) => void;
 
-/** Walks over all entries that share the first `prefixLength` bytes of `start`. Each step of it fits into one transaction; things stay whole between two. */
-export function* mergeUndos(index: IndexStore, kept: Kept, start: Buffer, prefixLength: number, merge: Merge, onGone: OnGone = () => {}): Generator<void> {
+export interface MergeOptions {
+  /** Where the walk begins: all entries from there on that share its first `prefixLength` bytes. */
+  readonly start: Buffer;
+  readonly prefixLength: number;
+  /** It ends behind this transaction. (Of several things, Infinity.) */
+  readonly upTo: number;
+  readonly merge: Merge;
+  readonly onGone?: OnGone | undefined;
+}
+
+/** Each step of the walk fits into one transaction; things stay whole between two. */
+export function* mergeUndos(index: IndexStore, kept: Kept, { start, prefixLength, upTo, merge, onGone = () => {} }: MergeOptions): Generator<void> {
   let group: Group | undefined;
   let walked = 0;
   for (const entry of index.scan(start, prefixLength)) {
+    const txid = txidAtEnd(entry.key);
+    if (txid > upTo) break;
     if (group !== undefined && belongs(group, entry)) {
       // Only the ends count, and there may be a million in between.
       if (group.last !== group.first) index.remove(group.last.key);
@@ -52,7 +64,7 @@ export function* mergeUndos(index: IndexStore, kept: Kept, start: Buffer, prefix
       group.last = entry;
     } else {
       if (group !== undefined) settle(index, kept, group, merge, onGone);
-      group = { first: entry, last: entry, shownBy: kept.atOrAfter(txidAtEnd(entry.key)) };
+      group = { first: entry, last: entry, shownBy: kept.atOrAfter(txid) };
     }
     if (++walked % stepEntries === 0) yield;
   }

@@ -40,7 +40,7 @@ for (let round = 1; round <= 3; round += 1) {
 compares('every write seen', { arguments: ['--every-write'] }, { ...shared, batches: 2, batchSize: 250 });
 compares('relaxed history and a short interval', { arguments: ['--history=relaxed', '--interval=20ms'] }, { ...shared, batches: 2, batchSize: 250 });
 for (let round = 1; round <= 2; round += 1) {
-  compares(`history is given up, round ${round}`, {}, { lanes: 2, uids: [undefined, undefined], batches: 3, batchSize: 150, prunes: true });
+  compares(`history is given up, round ${round}`, { environment: { TIDEMARK_PRUNE_WINDOW: '50' } }, { lanes: 2, uids: [undefined, undefined], batches: 3, batchSize: 150, prunes: true });
 }
 compares('a long history', {}, { lanes: 2, uids: [undefined], batches: 1, batchSize: 600 });
 
