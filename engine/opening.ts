@@ -7,16 +7,13 @@
  * 2. When opening fails, nothing stays open.
  */
 import { openError } from './errors.js';
-import type { Excludes } from './excludes.js';
 import { findExternalChanges } from './external-changes.js';
-import type { IndexStore } from './index-store.js';
+import type { ExternalChangesOptions } from './external-changes.js';
 import type { NativeAddon, NativeVolume } from './native.js';
-import type { Paths } from './paths.js';
 import { removeUnfinishedPacking } from './segment-packing.js';
 import { readExcludes } from './store-excludes.js';
 import { openStoreFiles } from './store-files.js';
 import type { StoreFiles } from './store-files.js';
-import type { Transactions } from './transactions.js';
 
 export interface StoreOpenOptions {
   /** As in the addon's VolumeOptions. Default: true. */
@@ -33,14 +30,7 @@ export interface OpenedStore {
   readonly exclude: readonly string[];
 }
 
-export interface RecordExternalChangesOptions {
-  readonly native: NativeVolume;
-  readonly index: IndexStore;
-  readonly paths: Paths;
-  readonly transactions: Transactions;
-  /** The backing directory. */
-  readonly root: string;
-  readonly excludes: Excludes;
+export interface RecordExternalChangesOptions extends Omit<ExternalChangesOptions, 'sinceNs'> {
   readonly say: (line: string) => void;
 }
 
