@@ -17,6 +17,8 @@ import { runWell, until } from '../support/processes.js';
 import { isRefusal } from '../support/refusal.js';
 
 t.setTimeout(120_000);
+// They mostly wait.
+t.jobs = 3;
 
 /** The disk of the tests may be as full as it likes. */
 const calm = ['--disk-free', '0', '--disk-days', '0', '--check-every', '1s'];

@@ -13,6 +13,8 @@ import { isRoot } from '../support/places.js';
 import { isRefusal } from '../support/refusal.js';
 
 t.setTimeout(180_000);
+// They mostly wait.
+t.jobs = 3;
 
 const mebibyte = 1 << 20;
 
