@@ -12,6 +12,8 @@ import { run, runWell } from '../support/processes.js';
 import { chooseSeed, Random } from '../support/seed.js';
 
 t.setTimeout(600_000);
+// Each has a volume of its own.
+t.jobs = 2;
 
 const seed = chooseSeed();
 const random = new Random(seed);

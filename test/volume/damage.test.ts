@@ -10,6 +10,8 @@ import type { Mount } from '../support/mount.js';
 import { isRefusal } from '../support/refusal.js';
 
 t.setTimeout(300_000);
+// Each has a volume of its own.
+t.jobs = 2;
 
 /** Versions of a file and what the past of each shows. */
 async function makeHistory(mount: Mount): Promise<readonly { readonly txid: string; readonly text: string }[]> {
