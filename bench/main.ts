@@ -24,6 +24,7 @@ import type { Watch } from './runner.js';
 import { UsageError, readSettings, usage } from './settings.js';
 import type { Settings } from './settings.js';
 import { sizesFor } from './sizes.js';
+import { runSpecial } from './special.js';
 import type { Target } from './targets/target.js';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -34,6 +35,7 @@ async function main(): Promise<void> {
   // Once: the first signal cleans up, a second one of the same kind ends the process at once.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void cleanUp(scratch).finally(() => process.exit(130)));
   try {
+    if (settings.special !== undefined) return await runSpecial(settings.special, { ...settings, scratch, root, workload: await compileWorkload(scratch), progress: progressSince(Date.now()) });
     const targets = await usable(settings.targets, scratch);
     if (settings.flame !== undefined) return await drawFlames(settings, targets, settings.flame, scratch);
     const results = await measure(settings, targets, scratch);
@@ -62,9 +64,8 @@ async function drawFlames(settings: Settings, targets: readonly Target[], direct
 }
 
 async function measure(settings: Settings, targets: readonly Target[], scratch: string, watch?: Watch): Promise<Results> {
-  const startedAt = Date.now();
-  const workload = `${scratch}/workload`;
-  await execute('gcc', ['-O2', '-Wall', '-pthread', '-o', workload, `${root}/bench/workload.c`]);
+  const progress = progressSince(Date.now());
+  const workload = await compileWorkload(scratch);
   const results: Results = {
     measuredAt: {}, machine: describeMachine(scratch), runs: settings.runs, scale: settings.scale,
     targets: Object.fromEntries(await Promise.all(targets.map(async (target) => [target.name, await describeTarget(target, settings.runs)]))),
@@ -72,10 +73,19 @@ async function measure(settings: Settings, targets: readonly Target[], scratch: 
   };
   const { rowIds, runs } = settings;
   const chosen = groups.filter((group) => rows.some((row) => row.group === group.id && rowIds.has(row.id)));
-  const progress = (line: string): void => console.error(`${((Date.now() - startedAt) / 1000).toFixed(0).padStart(5)} s  ${line}`);
   await runAll({ groups: chosen, targets, rowIds, runs, sizes: sizesFor(settings.scale), scratch, workload, progress, ...(watch ? { watch } : {}) }, results);
   progress('done');
   return results;
+}
+
+async function compileWorkload(scratch: string): Promise<string> {
+  const workload = `${scratch}/workload`;
+  await execute('gcc', ['-O2', '-Wall', '-pthread', '-o', workload, `${root}/bench/workload.c`]);
+  return workload;
+}
+
+function progressSince(startedAt: number): (line: string) => void {
+  return (line) => console.error(`${((Date.now() - startedAt) / 1000).toFixed(0).padStart(5)} s  ${line}`);
 }
 
 async function describeTarget(target: Target, runs: number): Promise<TargetDescription> {
@@ -87,7 +97,7 @@ async function save(results: Results): Promise<void> {
   const path = `${root}/docs/benchmarks.json`;
   const merged = merge(await readResults(path), results);
   await writeFile(path, `${JSON.stringify(merged, null, 1)}\n`);
-  await writeDocument(`${root}/docs/BENCHMARKS.md`, merged);
+  await writeDocument(`${root}/docs/BENCHMARKS.md`, 'measured', markdown(merged));
 }
 
 /** The scratch directory is open to other users: PostgreSQL works below it as its own user. */

@@ -1,6 +1,6 @@
 /**
  * Results as a table: Markdown for the document, which is plain enough for a terminal. Results come in, text goes out;
- * `writeDocument` puts it between the markers of docs/BENCHMARKS.md.
+ * `writeDocument` puts such a text between markers of docs/BENCHMARKS.md.
  *
  * Invariants:
  * 1. Every row of `rows` that was measured is printed, also those that fall short or failed.
@@ -13,12 +13,11 @@ import type { Results } from './results.js';
 import { summarize, verdict } from './summary.js';
 import { allTargets, peerNames } from './targets/index.js';
 
-const [begin, end] = ['<!-- measured: begin (written by `npm run bench -- --save`) -->', '<!-- measured: end -->'];
 const judged = 'tidemark';
 
 /** The table with what it was measured on. */
 export function markdown(results: Results): string {
-  const targets = allTargets.map(({ name }) => name).filter((name) => results.targets[name]);
+  const targets = namesOf(results);
   const head = ['work', 'at least', ...targets.map((name) => (name === 'bare' ? 'bare, median' : name)), ''];
   const lines = rows.filter(({ id }) => results.samples[id]).map((row) => [
     row.title,
@@ -32,12 +31,14 @@ export function markdown(results: Results): string {
   ].join('\n').trim();
 }
 
-/** Replaces what stands between the markers of the document. Throws when they are missing. */
-export async function writeDocument(path: string, results: Results): Promise<void> {
+/** Replaces what stands between two markers of the document: `NAME: begin (…)` and `NAME: end`. Throws when they are missing. */
+export async function writeDocument(path: string, name: string, table: string): Promise<void> {
   const text = await readFile(path, 'utf8');
-  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
-  if (from < 0 || to < from) throw new Error(`${path} lacks its markers ${begin} … ${end}`);
-  await writeFile(path, `${text.slice(0, from + begin.length)}\n\n${markdown(results)}\n\n${text.slice(to)}`);
+  const begin = new RegExp(`<!-- ${name}: begin .*-->`).exec(text);
+  const to = text.indexOf(`<!-- ${name}: end -->`);
+  const from = begin === null ? -1 : begin.index + begin[0].length;
+  if (from < 0 || to < from) throw new Error(`${path} lacks its markers ${name}: begin … ${name}: end`);
+  await writeFile(path, `${text.slice(0, from)}\n\n${table}\n\n${text.slice(to)}`);
 }
 
 function preface(results: Results): string {
@@ -46,14 +47,20 @@ function preface(results: Results): string {
     `Measured ${dates(results)}: Linux ${kernel}, ${cores} × ${processor}, ${memoryGibibytes} GiB, ${fileSystem}, Node ${node}; `
       + `${results.runs} rounds${results.scale === 1 ? '' : `, sizes × ${results.scale}`}.`, '',
   ];
-  for (const { name } of allTargets) {
+  for (const name of namesOf(results)) {
     const target = results.targets[name];
-    if (!target) continue;
+    if (target === undefined) continue;
     const { description, rounds, features } = target;
     const share = rounds === undefined ? '' : `, in ${rounds} of the rounds`;
     lines.push(`- ${name}: ${description}${share}${features.length > 0 ? `; kernel features in use: ${features.join(', ')}` : ''}`);
   }
   return lines.join('\n');
+}
+
+/** The targets that took part: those that are always there in their order, then other builds. */
+function namesOf({ targets }: Results): string[] {
+  const known = allTargets.map(({ name }) => name);
+  return [...known.filter((name) => targets[name]), ...Object.keys(targets).filter((name) => !known.includes(name))];
 }
 
 /** One date, or the first and the last when rows of several runs stand together. */
@@ -99,7 +106,7 @@ function bytes(count: number): string {
 }
 
 /** Pads the cells, so that the source of the table reads as well as the table. */
-function align(table: readonly string[][]): string[] {
+export function align(table: readonly string[][]): string[] {
   const widths = table[0]!.map((_, column) => Math.max(...table.map((line) => line[column]!.length)));
   return table.map((line) => `| ${line.map((text, column) => text.padEnd(widths[column]!, text === '---' ? '-' : ' ')).join(' | ')} |`);
 }

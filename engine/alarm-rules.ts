@@ -6,6 +6,27 @@
  * 1. A rule whose limit is a number has room between bad and good, so that a value at the limit does not flap.
  * 2. A rule that cannot tell says 'fair', which changes nothing.
  */
+import type { RoomVerdict } from './room-keeper.js';
+
+/** The newest of the mass changes (files rewritten, removed or renamed by the dozen) that were noticed. */
+export interface MassChangeReading {
+  /** Counted from 1 in the life of the volume. */
+  readonly serial: number;
+  /** When it was noticed. */
+  readonly atMs: number;
+  readonly what: string;
+  readonly remedy: string;
+}
+
+/** What the backups of the volume have to complain of, a line each: failures, and silence where a run should have ended. */
+export interface BackupReading {
+  readonly complaints: readonly string[];
+}
+
+/** What a node of a pair has to complain of, a line each: a lag beyond the limit, syncs that no standby guards. */
+export interface PairReading {
+  readonly complaints: readonly string[];
+}
 
 /** A volume at one time. Log positions are LSNs. */
 export interface Reading {
@@ -24,8 +45,12 @@ export interface Reading {
   readonly scrubFailure: string | undefined;
   /** Of the last verify; undefined when there was none. */
   readonly verifyFaults: number | undefined;
+  readonly massChange: MassChangeReading | undefined;
+  readonly backups: BackupReading;
+  readonly pair: PairReading;
   readonly freeBytes: number;
   readonly totalBytes: number;
+  readonly room: RoomVerdict;
   /** At the present rate; undefined when it is not filling, or nobody knows. */
   readonly fullInDays: number | undefined;
 }
@@ -42,20 +67,22 @@ export interface AlarmLimits {
 export const defaultLimits: AlarmLimits = { indexLagBytes: 256 << 20, indexLagMs: 300_000, logSyncMs: 120_000, diskDays: 7, diskFreePercent: 2 };
 
 export type Verdict =
-  /** `weight`: how bad; one that has grown is told again. */
-  | { readonly state: 'bad'; readonly what: string; readonly weight: number }
+  /** `weight`: how bad; one that has grown is told again. `remedy`: instead of the rule's. */
+  | { readonly state: 'bad'; readonly what: string; readonly weight: number; readonly remedy?: string }
   | { readonly state: 'fair' }
   | { readonly state: 'good' }
   /** Something that happens and has no end: what is new since it was told last is bad. `isSure`: the count may also have become smaller. */
   | { readonly state: 'count'; readonly what: string; readonly count: number; readonly isSure: boolean };
 
-export const alarmNames = ['index-lag', 'log-sync', 'scrub', 'verify', 'damage', 'gap', 'disk', 'external'] as const;
+export const alarmNames = ['index-lag', 'log-sync', 'scrub', 'verify', 'damage', 'gap', 'disk', 'external', 'mass-change', 'backup', 'pair'] as const;
 export type AlarmName = (typeof alarmNames)[number];
 
 export interface Rule {
   /** How long it must be bad before it is told, and good before its end is. */
   readonly badForMs: (limits: AlarmLimits) => number;
   readonly goodForMs: number;
+  /** How long one that gets worse and worse is not told again; an hour when absent. */
+  readonly worseAfterMs?: number;
   /** What to do. */
   readonly remedy: string;
   readonly judge: (reading: Reading, before: Reading | undefined, limits: AlarmLimits) => Verdict;
@@ -82,7 +109,10 @@ export const rules: Readonly<Record<AlarmName, Rule>> = {
   damage: { badForMs: atOnce, goodForMs: 60 * minuteMs, remedy: 'check the disk; `tidemark verify` lists what is lost', judge: damage },
   gap: { badForMs: atOnce, goodForMs: dayMs, remedy: 'moments before it may show what came after; the daemon\'s log says why it was made', judge: gap },
   disk: { badForMs: atOnce, goodForMs: 10 * minuteMs, remedy: 'make room, or give up old history', judge: disk },
-  external: { badForMs: atOnce, goodForMs: dayMs, remedy: '`tidemark log` flags them; find out who writes to the directory while nothing is mounted', judge: external },
+  external: { badForMs: atOnce, goodForMs: dayMs, remedy: '`tidemark log` flags them; find out who writes to the directory past the mount', judge: external },
+  'mass-change': { badForMs: atOnce, goodForMs: 0, worseAfterMs: 0, remedy: '`tidemark log` shows who did it; `tidemark restore` brings it back', judge: judgeMassChange },
+  backup: { badForMs: atOnce, goodForMs: 0, remedy: '`tidemark backup status` and `history`, or `tidemark sync status` and `history`, tell more', judge: backup },
+  pair: { badForMs: atOnce, goodForMs: 0, remedy: '`tidemark pair status` tells more; look at the other node and what lies between', judge: judgePair },
 };
 
 function indexLag(reading: Reading, before: Reading | undefined, limits: AlarmLimits): Verdict {
@@ -124,10 +154,26 @@ function external(reading: Reading): Verdict {
   return { state: 'count', what: `files were changed past the mount (${times(count, 'such transaction')} until now)`, count, isSure: isCaughtUp(reading) };
 }
 
+/** Does not wait for a whole reading: it is judged as soon as it is known. */
+export function judgeMassChange({ atMs, massChange: last }: Pick<Reading, 'atMs' | 'massChange'>): Verdict {
+  return last === undefined || atMs - last.atMs >= dayMs ? good : { state: 'bad', what: last.what, weight: last.serial, remedy: last.remedy };
+}
+
+function backup({ backups: { complaints } }: Reading): Verdict {
+  return complaints.length === 0 ? good : { state: 'bad', what: complaints.join(' · '), weight: complaints.length };
+}
+
+/** Does not wait for a whole reading, either. */
+export function judgePair({ pair: { complaints } }: Pick<Reading, 'pair'>): Verdict {
+  return complaints.length === 0 ? good : { state: 'bad', what: complaints.join(' · '), weight: complaints.length };
+}
+
 function disk(reading: Reading, _before: Reading | undefined, limits: AlarmLimits): Verdict {
   const leastBytes = Math.min((reading.totalBytes * limits.diskFreePercent) / 100, freeBytesMax);
   const days = reading.fullInDays ?? Number.POSITIVE_INFINITY;
   const free = `${mebibytes(reading.freeBytes)} free`;
+  if (reading.room === 'none') return { state: 'bad', what: `the disk is full (${free}) and no more history may be given up: applications cannot write`, weight: 2 };
+  if (reading.room === 'short') return { state: 'bad', what: `the disk is full (${free}): the oldest history is given up so that applications can write`, weight: 1 };
   if (reading.freeBytes < leastBytes) return { state: 'bad', what: `the disk is all but full (${free})`, weight: 0 };
   if (days < limits.diskDays) return { state: 'bad', what: `the disk will be full in ${days.toFixed(1)} days at the present rate (${free})`, weight: 0 };
   return days < limits.diskDays * 1.25 || reading.freeBytes < leastBytes * 1.25 ? fair : good;

@@ -17,6 +17,8 @@ export interface AlarmMemory {
   readonly raisedAtMs?: number | undefined;
   readonly toldAtMs?: number | undefined;
   readonly what?: string | undefined;
+  /** Where it is not the rule's. */
+  readonly remedy?: string | undefined;
   /** As told last; of things counted also when the alarm has ended. */
   readonly weight: number;
   readonly isAcknowledged?: boolean | undefined;
@@ -32,8 +34,8 @@ export interface Step {
 export const firstMemory: AlarmMemory = { weight: 0 };
 
 const repeatMs = 24 * 3_600_000;
-/** What gets worse and worse is told no more often than this. */
-const worseMs = 3_600_000;
+/** What gets worse and worse is told no more often than this, unless the rule says otherwise. */
+const usualWorseMs = 3_600_000;
 
 export function step(memory: AlarmMemory, verdict: Verdict, rule: Rule, at: { readonly nowMs: number; readonly limits: AlarmLimits }): Step {
   const plain = verdict.state === 'count' ? asPlain(memory, verdict) : { memory, verdict };
@@ -54,7 +56,7 @@ function whileQuiet(memory: AlarmMemory, verdict: Verdict, rule: Rule, at: { rea
   if (verdict.state !== 'bad') return { memory: { weight: memory.weight } };
   const badSinceMs = Math.min(memory.badSinceMs ?? at.nowMs, at.nowMs);
   if (at.nowMs - badSinceMs < rule.badForMs(at.limits)) return { memory: { weight: memory.weight, badSinceMs } };
-  return { memory: { raisedAtMs: at.nowMs, toldAtMs: at.nowMs, what: verdict.what, weight: verdict.weight }, event: 'raised' };
+  return { memory: { raisedAtMs: at.nowMs, toldAtMs: at.nowMs, ...words(verdict), weight: verdict.weight }, event: 'raised' };
 }
 
 function whileRaised(memory: AlarmMemory, verdict: Verdict, rule: Rule, nowMs: number): Step {
@@ -63,11 +65,15 @@ function whileRaised(memory: AlarmMemory, verdict: Verdict, rule: Rule, nowMs: n
     if (nowMs - goodSinceMs >= rule.goodForMs) return { memory: { weight: memory.weight, what: memory.what }, event: 'ended' };
     return { memory: { ...memory, goodSinceMs } };
   }
-  const lasting: AlarmMemory = { ...memory, goodSinceMs: undefined, ...(verdict.state === 'bad' ? { what: verdict.what } : {}) };
+  const lasting: AlarmMemory = { ...memory, goodSinceMs: undefined, ...(verdict.state === 'bad' ? words(verdict) : {}) };
   const sinceToldMs = Math.abs(nowMs - (memory.toldAtMs ?? 0));
-  if (verdict.state === 'bad' && verdict.weight > memory.weight && sinceToldMs >= worseMs) {
+  if (verdict.state === 'bad' && verdict.weight > memory.weight && sinceToldMs >= (rule.worseAfterMs ?? usualWorseMs)) {
     return { memory: { ...lasting, weight: verdict.weight, toldAtMs: nowMs, isAcknowledged: undefined }, event: 'worse' };
   }
   if (memory.isAcknowledged !== true && sinceToldMs >= repeatMs) return { memory: { ...lasting, toldAtMs: nowMs }, event: 'repeated' };
   return { memory: lasting };
+}
+
+function words({ what, remedy }: Extract<Verdict, { state: 'bad' }>): Pick<AlarmMemory, 'what' | 'remedy'> {
+  return { what, ...(remedy === undefined ? {} : { remedy }) };
 }

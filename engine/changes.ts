@@ -4,17 +4,20 @@
  *
  * Invariants:
  * 1. Every file that a transaction touched in a way of its own has a line; a file created and written in it has one line.
- * 2. A change's path is the one after it; for deletes the one before.
+ * 2. A change that no snapshot shows any more, by the file's floor, has none.
+ * 3. A change's path is the one after it; for deletes the one before.
  */
 import { decodeAttributes, directoryType, formatMask, regularType } from './attributes.js';
 import { arrivalKind, contentKind, departureKind } from './change-kinds.js';
 import { codeOf } from './errors.js';
+import { Floors } from './floors.js';
 import { decodeNameEntry, namedKey, placed, table } from './index-keys.js';
 import type { NameEntry } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
 import { nameOperation } from './log-bodies.js';
 import { changeRows } from './name-history.js';
 import type { ChangeRows } from './name-history.js';
+import { joinBytes } from './path-bytes.js';
 import type { Paths } from './paths.js';
 import type { Resolver } from './resolve.js';
 import type { Transactions } from './transactions.js';
@@ -27,19 +30,20 @@ interface Slot {
 }
 
 const unknownDirectory = Buffer.from('/?');
-const slash = Buffer.from('/');
 
 export class Changes {
   readonly #index: IndexStore;
   readonly #paths: Paths;
   readonly #resolver: Resolver;
   readonly #transactions: Transactions;
+  readonly #floors: Floors;
 
   constructor(index: IndexStore, paths: Paths, resolver: Resolver, transactions: Transactions) {
     this.#index = index;
     this.#paths = paths;
     this.#resolver = resolver;
     this.#transactions = transactions;
+    this.#floors = new Floors(index);
   }
 
   /** All changes of a transaction, in the order of the log. The index must have read that far. */
@@ -73,6 +77,7 @@ export class Changes {
   /** What a transaction did to one file; `bits` as the index notes them. */
   async ofFile(file: FileId, transaction: Transaction, bits: number): Promise<Change[]> {
     const txid = Number(transaction.txid);
+    if (this.#floors.hides(file, txid)) return [];
     const { was, is } = this.#slots(file, txid);
     const names = this.#nameChanges(file, transaction, was, is);
     const isFresh = names.some(({ kind }) => kind !== 'rename' && kind !== 'link' && kind !== 'delete' && kind !== 'rmdir');
@@ -150,7 +155,7 @@ export class Changes {
 
   #slotPath(slot: Slot, snapshot: number): Buffer {
     const directory = this.#paths.pathOf(snapshot, slot.parent) ?? unknownDirectory;
-    return directory.length === 1 ? Buffer.concat([slash, slot.name]) : Buffer.concat([directory, slash, slot.name]);
+    return joinBytes(directory, slot.name);
   }
 
   #line(file: FileId, transaction: Transaction, kind: ChangeKind, path: Buffer): Change {

@@ -5,6 +5,7 @@
  * Invariants:
  * 1. A name that is there at the snapshot, though with another file behind it, is not deleted.
  */
+import { Floors } from './floors.js';
 import type { IndexStore } from './index-store.js';
 import { txid as toTxid } from './ids.js';
 import { allNameChanges } from './name-history.js';
@@ -16,9 +17,10 @@ export type DeletedEntry = ResolvedEntry & { readonly deletedAt: Txid };
 /** In the order of names. The index must have read as far as the snapshot. */
 export function deletedEntries(index: IndexStore, directory: FileId, snapshot: number): DeletedEntry[] {
   const deleted: DeletedEntry[] = [];
+  const floors = new Floors(index);
   let last: NamedEntry | undefined;
   const take = (): void => {
-    if (last !== undefined) deleted.push({ name: last.name, file: last.before, type: last.typeBefore, deletedAt: toTxid(last.txid) });
+    if (last !== undefined && !floors.hides(last.before, last.txid - 1)) deleted.push({ name: last.name, file: last.before, type: last.typeBefore, deletedAt: toTxid(last.txid) });
   };
   let name: Buffer | undefined;
   for (const change of allNameChanges(index, directory)) {

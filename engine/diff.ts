@@ -8,12 +8,14 @@
  */
 import { decodeAttributes, directoryType, formatMask } from './attributes.js';
 import { VolumeError, codeOf } from './errors.js';
+import { Floors } from './floors.js';
 import { numberKey, table, touched } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
 import { readNumberBE } from './ids.js';
 import { addChangeRow } from './name-history.js';
 import type { ChangeRows } from './name-history.js';
 import { pacer } from './pacer.js';
+import { joinBytes } from './path-bytes.js';
 import type { Paths } from './paths.js';
 import type { Resolver } from './resolve.js';
 import { Scope } from './scope.js';
@@ -40,8 +42,6 @@ interface Scopes {
   readonly after: Scope;
 }
 
-const slash = Buffer.from('/');
-
 export class Diff {
   readonly #index: IndexStore;
   readonly #paths: Paths;
@@ -62,7 +62,7 @@ export class Diff {
     const scopes = { before: new Scope(this.#paths, this.#rootId, [before]), after: new Scope(this.#paths, this.#rootId, [after]) };
     const rows = await this.#rows(Math.min(from, to), Math.max(from, to));
     const sides = await this.#compareNames(rows, scopes, from, to);
-    const differences = [...await this.#nameDifferences(sides, from, to), ...await this.#contentDifferences(rows, sides, scopes.after, from, to)];
+    const differences = [...await this.#nameDifferences(rows, sides, from, to), ...await this.#contentDifferences(rows, sides, scopes.after, from, to), ...await this.#floorDifferences(sides, scopes, from, to)];
     return differences.sort((a, b) => a.path.compare(b.path));
   }
 
@@ -103,13 +103,13 @@ export class Diff {
     const inScope = scope.holdsAt(directory, snapshot) || scope.holdsAt(entry.file, snapshot);
     const above = this.#paths.pathOf(snapshot, directory);
     if (above === undefined) return;
-    const path = above.length === 1 ? Buffer.concat([slash, entry.name]) : Buffer.concat([above, slash, entry.name]);
+    const path = joinBytes(above, entry.name);
     const slots = side.get(entry.file) ?? [];
     slots.push({ path, entry, inScope });
     side.set(entry.file, slots);
   }
 
-  async #nameDifferences({ removed, added }: Sides, from: number, to: number): Promise<Difference[]> {
+  async #nameDifferences(rows: ChangeRows, { removed, added }: Sides, from: number, to: number): Promise<Difference[]> {
     const differences: Difference[] = [];
     for (const [file, slots] of added) {
       const gone = removed.get(file);
@@ -117,7 +117,8 @@ export class Diff {
         const target = slots.shift()!;
         const source = gone.shift()!;
         if (!target.inScope && !source.inScope) continue;
-        differences.push({ kind: 'renamed', path: target.path, from: source.path, type: target.entry.type, ...await this.#sizes(file, file, target.entry.type, from, to) });
+        const isWritten = ((rows.files.get(file)?.bits ?? 0) & touched.data) !== 0;
+        differences.push({ kind: 'renamed', path: target.path, from: source.path, type: target.entry.type, ...(isWritten ? { isWritten } : {}), ...await this.#sizes(file, file, target.entry.type, from, to) });
       }
     }
     const replaced = new Map(inside(removed).map((slot) => [slot.path.toString('latin1'), slot]));
@@ -151,6 +152,23 @@ export class Diff {
       if (kind === undefined) continue;
       const type = after!.mode & formatMask;
       differences.push({ kind, path, type, ...(type === directoryType ? {} : { sizeBefore: before!.size, sizeAfter: after!.size }) });
+    }
+    return differences;
+  }
+
+  /** Files of which one of the snapshots shows nothing any more. */
+  async #floorDifferences({ removed, added }: Sides, { before, after }: Scopes, from: number, to: number): Promise<Difference[]> {
+    const floors = new Floors(this.#index);
+    const differences: Difference[] = [];
+    const pause = pacer();
+    for (const [kind, hiddenAt, shownAt, known, scope] of [['added', from, to, added, after], ['removed', to, from, removed, before]] as const) {
+      for (const file of floors.hiddenAt(hiddenAt)) {
+        await pause();
+        const path = known.has(file) || floors.hides(file, shownAt) || !scope.holdsAt(file, shownAt) ? undefined : this.#paths.pathOf(shownAt, file);
+        const attributes = path === undefined ? undefined : await this.#attributes(file, shownAt);
+        if (path === undefined || attributes === undefined) continue;
+        differences.push({ kind, path, type: attributes.mode & formatMask, ...(kind === 'added' ? { sizeAfter: attributes.size } : { sizeBefore: attributes.size }) });
+      }
     }
     return differences;
   }

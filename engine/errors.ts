@@ -52,7 +52,7 @@ const openRemedies: Readonly<Record<string, (directory: string) => string>> = {
   EACCES: (directory) => `no permission to open ${directory}; run as its owner or as root`,
   EPERM: (directory) => `no permission to open ${directory}; run as its owner or as root`,
   EROFS: (directory) => `${directory} is on a read-only file system, so no history can be kept; remount it writable`,
-  ENOSPC: (directory) => `the disk of ${directory} is full; free some space and try again`,
+  ENOSPC: (directory) => `the disk of ${directory} is so full that the store cannot even be opened to give up history; free some MiB and try again`,
   ELOCKED: (directory) => `${directory} is already open in another tidemark daemon; see "tidemark status ${directory}"`,
   EFORMAT: (directory) => `the store of ${directory} was made by a newer tidemark; update this one`,
   EUNSUPPORTED: (directory) => `the file system of ${directory} cannot hold a store (no rename into it or no stable inode numbers); use ext4, xfs or btrfs`,

@@ -1,5 +1,5 @@
 /**
- * What was changed while nothing was mounted. In: the tree, the time of the last thing the log tells of, the index. Out: undo
+ * What was changed while nothing was mounted. In: what the tree has that is younger than the last thing the log tells of, the index. Out: undo
  * records for one external transaction, as far as anything is known of the state before.
  *
  * A file's bytes and attributes from before such a change are lost: nobody saved them. What is recorded is *that* the file was
@@ -16,20 +16,19 @@ import { directoryType } from './attributes.js';
 import { unpackDirectory } from './directory-entries.js';
 import { codeOf } from './errors.js';
 import type { Excludes } from './excludes.js';
-import { fileKey, fileTxidKey, filePrefix, table, txidAtEnd, txidMax } from './index-keys.js';
+import { fileKey, fileTxidKey, filePrefix, placed, table, txidAtEnd, txidMax } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
 import { readNumberBE } from './ids.js';
 import { decodeKnown } from './index-packing.js';
 import { absent, encodeName, encodePlace, nameOperation } from './log-bodies.js';
 import { encodeRecord, recordType } from './log-format.js';
 import { allNameChanges } from './name-history.js';
-import type { NativeVolume } from './native.js';
+import type { NativeAddon, NativeVolume } from './native.js';
 import { pacer } from './pacer.js';
 import { splitPath } from './path-bytes.js';
 import type { Paths } from './paths.js';
 import type { Transactions } from './transactions.js';
-import { walkTree } from './tree-walk.js';
-import type { WalkedEntry } from './tree-walk.js';
+import { storeName } from './store-files.js';
 import type { FileId } from './types.js';
 
 export interface ExternalChanges {
@@ -64,13 +63,21 @@ interface KnownName extends Known {
 }
 
 const recordsMax = 200_000;
+const youngerMax = 2 * recordsMax;
+const slash = '/'.charCodeAt(0);
 
-export async function findExternalChanges(options: ExternalChangesOptions): Promise<ExternalChanges> {
-  const search = new Search(options);
+/** Paths of what may have been changed, in the order of their bytes. `root`: the backing directory. */
+export function findYounger(addon: NativeAddon, root: string, sinceNs: bigint): Promise<Buffer[]> {
+  return addon.changedSince(root, storeName, sinceNs, youngerMax);
+}
+
+/** `younger`: as findYounger tells, asked before anything could be changed through a mount. */
+export async function findExternalChanges(options: ExternalChangesOptions, younger: readonly Buffer[]): Promise<ExternalChanges> {
+  const search = new Search(options, younger.length >= youngerMax);
   const pause = pacer();
-  for (const entry of walkTree(options.root, (path) => hides(options.excludes, path))) {
-    if (entry.stats.ctimeNs > options.sinceNs) search.take(entry);
-    if (search.isCut) break;
+  for (const path of younger) {
+    if (!isHidden(options.excludes, path)) search.take(path);
+    if (search.isFull) break;
     await pause();
   }
   return search;
@@ -85,52 +92,65 @@ class Search implements ExternalChanges {
   /** Files whose new name in a changed directory has been recorded: no further record is needed for them. */
   readonly #named = new Set<FileId>();
 
-  constructor(options: ExternalChangesOptions) {
+  readonly #hasMore: boolean;
+
+  /** `hasMore`: there was more to be looked at than is shown to `take`. */
+  constructor(options: ExternalChangesOptions, hasMore: boolean) {
     this.#options = options;
+    this.#hasMore = hasMore;
   }
 
-  get isCut(): boolean {
+  get isFull(): boolean {
     return this.records.length >= recordsMax;
   }
 
-  take({ path, stats }: WalkedEntry): void {
-    const found = this.#find(path);
-    if (found === undefined) return;
-    const countBefore = this.fileCount;
-    if (stats.isDirectory()) this.#compareNames(found.file, path);
-    // Names that come and go change a directory's times: only without them its change is one of its own.
-    if (this.fileCount === countBefore && !this.#named.has(found.file)) this.#changedFile(found.file, path, stats);
+  get isCut(): boolean {
+    return this.#hasMore || this.isFull;
   }
 
-  #changedFile(file: FileId, path: Buffer, stats: BigIntStats): void {
+  take(path: Buffer): void {
+    const stats = this.#statsOf(path);
+    const found = stats === undefined ? undefined : this.#find(path);
+    if (stats === undefined || found === undefined) return;
+    const countBefore = this.fileCount;
+    const namedIn = stats.isDirectory() ? this.#compareNames(found.file, path) : 0;
+    // Names that come and go change a directory's times: only without them its change is one of its own.
+    if (this.fileCount === countBefore && !this.#named.has(found.file)) this.#changedFile(found.file, path, stats, namedIn);
+  }
+
+  /** `namedIn`: the last transaction that is known to have changed it. */
+  #changedFile(file: FileId, path: Buffer, stats: BigIntStats, namedIn: number): void {
     // Recovery changed it, to what it had been.
     if (this.#options.native.recovery.replayed.includes(file)) return;
-    if (this.#capturedAtNs(file) >= stats.ctimeNs) return;
+    if (this.#capturedAtNs(file, namedIn) >= stats.ctimeNs) return;
     this.#placeWithParents(path);
     const attributes = this.#options.native.stat(file, path);
     this.#add(recordType.attributes, file, 0, attributes, stats.ctimeNs);
     this.fileCount++;
   }
 
-  /** Names that the index knows of against those that are there. */
-  #compareNames(directory: FileId, path: Buffer): void {
+  /** Names that the index knows of against those that are there. Gives the last transaction that changed one of them. */
+  #compareNames(directory: FileId, path: Buffer): number {
     const { native, transactions } = this.#options;
     const live = new Map<string, KnownName>();
     for (const entry of unpackDirectory(native.readDirectory(directory, path))) {
       if (!hides(this.#options.excludes, childPath(path, entry.name))) live.set(entry.name.toString('latin1'), entry);
     }
     const known = new Set<string>();
+    let last = 0;
     for (const change of this.#lastChanges(directory)) {
+      last = Math.max(last, change.txid);
       if (hides(this.#options.excludes, childPath(path, change.name))) continue;
       const text = change.name.toString('latin1');
       known.add(text);
-      // A crash may have come between a name's record and its change.
-      const isSure = transactions.get(change.txid)?.recovered !== true;
+      // A crash may have come between a name's record and its making; what was to go, recovery has taken away.
+      const isSure = transactions.get(change.txid)?.recovered !== true || change.type === 0;
       if (isSure) this.#compareName(directory, path, change, live.get(text));
     }
     for (const [text, entry] of live) {
       if (!known.has(text) && this.#isNew(directory, path, entry)) this.#compareName(directory, path, { name: entry.name, file: absent, type: 0 }, entry);
     }
+    return last;
   }
 
   #compareName(directory: FileId, path: Buffer, before: KnownName, after: KnownName | undefined): void {
@@ -176,12 +196,19 @@ class Search implements ExternalChanges {
   }
 
   /** The end of the last transaction that changed, made or named the file; 0 when the log tells of none. */
-  #capturedAtNs(file: FileId): bigint {
+  #capturedAtNs(file: FileId, namedIn: number): bigint {
     const { index, transactions } = this.#options;
     const changed = index.atOrBefore(fileTxidKey(table.attributes, file, txidMax), filePrefix);
-    const named = index.atOrBefore(fileTxidKey(table.place, file, txidMax), filePrefix);
-    const txid = Math.max(changed === undefined ? 0 : txidAtEnd(changed.key), named === undefined ? 0 : readNumberBE(named.key, filePrefix));
+    const txid = Math.max(changed === undefined ? 0 : txidAtEnd(changed.key), this.#namedIn(file), namedIn);
     return txid === 0 ? 0n : transactions.get(txid)?.timeNs ?? 0n;
+  }
+
+  /** The last transaction in which a name of the file came or went; that one was only seen says nothing of a change. */
+  #namedIn(file: FileId): number {
+    for (const { key, value } of this.#options.index.scanBack(fileTxidKey(table.place, file, txidMax), filePrefix)) {
+      if (value[0]! & (placed.before | placed.after)) return readNumberBE(key, filePrefix);
+    }
+    return 0;
   }
 
   /** Says where a file is, its parents first, once for each. */
@@ -221,13 +248,27 @@ class Search implements ExternalChanges {
   }
 
   #statsOf(path: Buffer): BigIntStats | undefined {
-    return lstatSync(Buffer.concat([Buffer.from(`${this.#options.root}/`), path]), { bigint: true, throwIfNoEntry: false });
+    try {
+      return lstatSync(Buffer.concat([Buffer.from(`${this.#options.root}/`), path.length === 0 ? Buffer.from('.') : path]), { bigint: true, throwIfNoEntry: false });
+    } catch (error) {
+      // What was a directory is none any more.
+      if (codeOf(error) === 'ENOTDIR') return undefined;
+      throw error;
+    }
   }
 
   #add(type: number, file: FileId, aux: number, body: Buffer, timeNs: bigint): void {
     this.records.push(encodeRecord({ type, flags: 0, aux, file, txid: 0n, offset: 0n, size: 0n }, body));
     if (timeNs > this.timeNs) this.timeNs = timeNs;
   }
+}
+
+/** By itself, or by a directory that it lies in. */
+function isHidden(excludes: Excludes, path: Buffer): boolean {
+  for (let end = path.indexOf(slash); end >= 0; end = path.indexOf(slash, end + 1)) {
+    if (hides(excludes, path.subarray(0, end))) return true;
+  }
+  return path.length > 0 && hides(excludes, path);
 }
 
 function hides(excludes: Excludes, path: Buffer): boolean {

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { makeDirectory, replaceFile, syncDirectory } from './store-files.js';
 
 /** Raised when keys or values change their meaning. */
-export const indexFormat = 1;
+export const indexFormat = 2;
 
 interface IndexState {
   readonly format: number;
@@ -42,14 +42,14 @@ export class IndexHealth {
 
   /**
    * To be called before the index is opened: removes one that cannot be trusted. Returns why, or undefined when the index is
-   * good.
+   * good. `wasKilled`: the last one to open it died of something else.
    */
-  prepare(): string | undefined {
+  prepare(wasKilled = false): string | undefined {
     makeDirectory(this.#directory);
     const state = this.#read();
-    const fault = this.#faultOf(state);
+    const fault = this.#faultOf(wasKilled && state?.state === 'opening' ? { ...state, attempts: 0 } : state);
     if (fault !== undefined) this.remove();
-    const attempts = fault === undefined && state?.state === 'opening' ? state.attempts + 1 : 1;
+    const attempts = fault === undefined && state?.state === 'opening' && !wasKilled ? state.attempts + 1 : 1;
     this.#write('opening', attempts);
     // Before a page is written: else the power could leave pages of ours under a state that still says that the index was closed.
     syncDirectory(this.#directory);

@@ -14,12 +14,18 @@
  * | `C` txid, file | what happened to the file in txid (bits below), LSN of its first record |
  * | `C` txid, directory, name | LSN of the name change |
  * | `R` directory, txid | – (something in the directory changed in txid) |
+ * | `L` txid | – (a name lost its file in txid; the recovery bin is made of these and of the next) |
+ * | `l` txid | – (bytes were overwritten or cut off in txid) |
  * | `P` file, txid, directory, name | bits: was there before, is there after, was seen there; type |
  * | `K` directory, name | the file that a PLACE record saw there, and its type |
  * | `I` name of a pin | txid, time it was made |
  * | `M` | how far the log has been read, and counts |
  * | `F` | the oldest transaction that is still a moment (missing: 0), and up to which transactions only those in `T` are |
+ * | `G` file | – (its object is about to be removed) |
  * | `F` 1 | LSN of the KEPT record whose pruning is not finished |
+ * | `F` 2 file | – (the file's floor is not in force yet) |
+ * | `B` file | its floor: txid, LSN of the FLOOR record, 1 when nothing shows the file any more, held transactions as in KEPT |
+ * | `F` 3 file | – (its `D` entries have not been merged yet by that pruning) |
  *
  * Invariants:
  * 1. Numbers in keys are big-endian and of fixed width, so that the order of keys is the order of numbers. Names are
@@ -31,11 +37,12 @@ import type { FileId } from './types.js';
 
 export const table = {
   transaction: 0x54, time: 0x53, name: 0x4e, attributes: 0x41, xattr: 0x58, data: 0x44, dataLast: 0x64,
-  change: 0x43, directory: 0x52, place: 0x50, known: 0x4b, pin: 0x49, progress: 0x4d, floor: 0x46,
+  change: 0x43, directory: 0x52, place: 0x50, known: 0x4b, pin: 0x49, progress: 0x4d, floor: 0x46, removal: 0x47, fileFloor: 0x42, gone: 0x4c,
+  overwritten: 0x6c,
 } as const;
 
-/** What happened to a file in a transaction. `names`: names in this directory changed. */
-export const touched = { attributes: 1, data: 2, xattr: 4, names: 8 } as const;
+/** What happened to a file in a transaction. `names`: names in this directory changed; `gone`: one of them lost its file, which was not renamed. */
+export const touched = { attributes: 1, data: 2, xattr: 4, names: 8, gone: 16 } as const;
 /** What is known of a file's name in a directory at a transaction. */
 export const placed = { before: 1, after: 2, seen: 4 } as const;
 
@@ -53,6 +60,8 @@ export const txidMax = 2 ** 53 - 1;
 export const progressKey = Buffer.of(table.progress);
 export const floorKey = Buffer.of(table.floor);
 export const pruningKey = Buffer.of(table.floor, 1);
+export const pendingFloorPrefix = Buffer.of(table.floor, 2);
+export const unmergedPrefix = Buffer.of(table.floor, 3);
 
 /** `tag` and a number. */
 export function numberKey(tag: number, value: number): Buffer {
@@ -76,6 +85,14 @@ export function fileKey(tag: number, file: FileId): Buffer {
   key[0] = tag;
   writeFileId(key, 1, file);
   return key;
+}
+
+export function fileFloorKey(file: FileId): Buffer {
+  return fileKey(table.fileFloor, file);
+}
+
+export function pendingFloorKey(file: FileId): Buffer {
+  return Buffer.concat([pendingFloorPrefix, fileKey(0, file).subarray(1)]);
 }
 
 /** `tag`, a file (or directory), a txid. */

@@ -6,6 +6,7 @@
  */
 import { fileKey, nameValueBytes, numberKey, table } from './index-keys.js';
 import { fileIdBytes, makeFileId, readFileId, writeFileId, writeNumberBE } from './ids.js';
+import { nameOperation } from './log-bodies.js';
 import type { NameChange } from './log-bodies.js';
 import { recordHeaderBytes } from './log-format.js';
 import type { RecordView } from './log-reader.js';
@@ -71,4 +72,9 @@ export function number8(value: number): Buffer {
 /** The file a `K` entry names. */
 export function decodeKnown(value: Buffer): { file: FileId; type: number } {
   return { file: readFileId(value, 0), type: value.readUInt16BE(fileIdBytes) };
+}
+
+/** The name leads to its file no longer, and no other name of this change does. */
+export function takesFile({ before, after, operation }: NameChange): boolean {
+  return before !== 0n && after !== before && operation !== nameOperation.renameAway && operation !== nameOperation.exchange;
 }

@@ -8,18 +8,24 @@
  * 3. Each step (up to the next yield) fits into one transaction of the index, and memory is bounded.
  * 4. An object goes only when no kept transaction shows it under any name, and it is in no live directory.
  */
-import { decodeNameEntry, decodePlaceEntry, fileKey, filePrefix, fileTxidKey, floorKey, isThereAfter, namedKey, namedPrefix, numberKey, placed, table, timeKey, touched, txidAtEnd } from './index-keys.js';
-import { directoryKey, fileTxidPrefix, number8, packFile, placeKey, placeValue } from './index-packing.js';
-import type { IndexEntry, IndexStore } from './index-store.js';
-import { fileIdBytes, readFileId, readNumberBE, writeNumberBE } from './ids.js';
+import { ChangeMerging, parentAt } from './change-merging.js';
+import { pruneToFloors } from './floor-pruning.js';
+import { Floors } from './floors.js';
+import { decodeNameEntry, decodePlaceEntry, fileKey, filePrefix, fileTxidKey, isThereAfter, namedKey, namedPrefix, numberKey, placed, table, timeKey, touched, txidAtEnd, unmergedPrefix } from './index-keys.js';
+import { directoryKey, fileTxidPrefix, packFile } from './index-packing.js';
+import type { IndexEntry, IndexTable } from './index-store.js';
+import { fileIdBytes, readFileId, readNumberBE, txidBytes } from './ids.js';
+import { keepJudged } from './judged.js';
 import type { Kept } from './kept.js';
+import { removeLossMarks } from './loss-marks.js';
 import type { FileId } from './types.js';
+import { mergePlaces } from './place-merging.js';
 import { PruningWindow } from './pruning-window.js';
-import { firstValue, mergePlaceBits, mergeUndos, nameValue } from './undo-merging.js';
+import { firstValue, mergeUndos, nameValue } from './undo-merging.js';
 import type { Merge, OnGone } from './undo-merging.js';
 
 export interface PruningOptions {
-  readonly index: IndexStore;
+  readonly index: IndexTable;
   readonly kept: Kept;
   /** Transactions above are not judged yet. */
   readonly horizon: number;
@@ -32,10 +38,12 @@ export interface PruningOptions {
   readonly windowThings: number;
 }
 
-/** A file with more data entries than these is looked after once, at the end: it may be in every window. */
-const heavyEntries = 2000;
-const transactionsInStep = 500;
-const entriesInStep = 4000;
+/** A file with more data entries than these is looked after once, at the end: it may be in every window, and each time all of them would be walked. */
+const heavyEntries = 16;
+// Of a millisecond or two: pruner.ts takes several together, unless somebody waits for the index.
+const rowsInStep = 40;
+const entriesInStep = 200;
+const rowsReadInStep = 400;
 const nothing = Buffer.alloc(0);
 
 /** Runs the pruning step by step. */
@@ -45,12 +53,12 @@ export function* pruneIndex(options: PruningOptions): Generator<void> {
 
 class Pruning {
   readonly #options: PruningOptions;
-  readonly #index: IndexStore;
+  readonly #index: IndexTable;
   readonly #kept: Kept;
-  readonly #heavy = new Set<FileId>();
   /** The transactions between which the present window merges: (after, upTo]. */
   #after = -1;
   #upTo = 0;
+  #window = new PruningWindow();
   readonly #dataGone = ({ value }: IndexEntry): void => { this.#options.onDead(readNumberBE(value, 0)); };
 
   constructor(options: PruningOptions) {
@@ -62,42 +70,29 @@ class Pruning {
   * run(): Generator<void> {
     // First of all: who asks for a moment that is gone must not be shown another one.
     yield* this.#forgetTransactions();
-    let window = new PruningWindow();
-    for (let txid = this.#nextGone(0); txid !== undefined; txid = this.#nextGone(txid)) {
-      this.#collect(txid, window);
-      if (window.count < this.#options.windowThings) continue;
-      yield* this.#merge(window);
-      window = new PruningWindow();
+    // Floors speak of moments that were kept when they were set: some of them may be given up now.
+    yield* pruneToFloors(this.#options);
+    let count = 0;
+    for (const row of this.#index.scan(numberKey(table.change, 0), 1)) {
+      const txid = readNumberBE(row.key, 1);
+      if (txid > this.#options.horizon) break;
+      if (++count % rowsReadInStep === 0) yield;
+      if (!this.#goes(txid)) continue;
+      if (this.#window.count >= this.#options.windowThings && this.#window.txids.at(-1) !== txid) yield* this.#merge();
+      this.#window.note(txid, row);
     }
-    yield* this.#merge(window);
-    for (const file of this.#heavy) yield* this.#mergeAll(fileKey(table.data, file), this.#dataGone);
+    yield* this.#merge();
+    yield* this.#mergeHeavy();
   }
 
-  /** The next transaction after `txid`, up to the horizon, that has changes in the index and is not kept, or shows nothing older. */
-  #nextGone(txid: number): number | undefined {
-    for (let last = txid; ;) {
-      const entry = this.#index.atOrAfter(numberKey(table.change, last + 1), 1);
-      if (entry === undefined) return undefined;
-      last = readNumberBE(entry.key, 1);
-      if (last > this.#options.horizon) return undefined;
-      if (!this.#kept.has(last) || last <= this.#kept.oldest) return last;
-    }
-  }
-
-  #collect(txid: number, window: PruningWindow): void {
-    window.txids.push(txid);
-    const prefix = fileTxidPrefix(txid);
-    for (const { key, value } of this.#index.scan(prefix, prefix.length)) {
-      window.count++;
-      const file = readFileId(key, prefix.length);
-      const name = key.subarray(prefix.length + fileIdBytes);
-      if (name.length === 0) window.files.set(file, (window.files.get(file) ?? 0) | value[0]!);
-      else window.noteName(file, Buffer.from(name));
-    }
+  /** It is not kept, or shows nothing older. */
+  #goes(txid: number): boolean {
+    return txid <= this.#kept.oldest || !this.#kept.has(txid);
   }
 
   /** The rows of the transactions come last: a crash before leaves them, and they lead here again. */
-  * #merge({ txids, files, names }: PruningWindow): Generator<void> {
+  * #merge(): Generator<void> {
+    const { txids, names } = this.#window;
     if (txids.length === 0) return;
     yield;
     // Files that came or went: with an entry of a name, the last way to one of them may go.
@@ -105,72 +100,83 @@ class Pruning {
     this.#after = this.#kept.before(txids[0]!) ?? -1;
     this.#upTo = this.#kept.atOrAfter(txids.at(-1)!);
     for (const [directory, ofDirectory] of names) {
-      for (const name of ofDirectory.values()) yield* this.#mergeName(directory, name, moved);
+      for (const name of ofDirectory.values()) {
+        yield* this.#mergeName(directory, name, moved);
+        yield;
+      }
     }
-    for (const [file, bits] of files) yield* this.#mergeFile(file, bits);
-    for (const file of moved) this.#mergePlaces(file);
+    for (const [file, bits] of this.#window.inOrder()) {
+      yield* this.#mergeFile(file, bits);
+      yield;
+    }
+    for (const file of moved) {
+      yield* this.#mergePlaces(file);
+      yield;
+    }
     for (const file of moved) yield* this.#reclaim(file);
     yield;
-    for (const [index, txid] of txids.entries()) {
-      this.#moveChanges(txid);
-      if (index % transactionsInStep === 0) yield;
-    }
+    yield* this.#moveChanges(txids[0]!, txids.at(-1)!);
+    this.#window = new PruningWindow();
   }
 
-  /** Its changes become those of the next kept transaction; of the oldest one, nobody can say what it changed. */
-  #moveChanges(txid: number): void {
-    const shownBy = this.#kept.atOrAfter(txid);
-    const prefix = fileTxidPrefix(txid);
-    for (const entry of [...this.#index.scan(prefix, prefix.length)]) {
+  /** Changes become those of the next kept transaction; of the oldest one, nobody can say what it changed. */
+  * #moveChanges(first: number, last: number): Generator<void> {
+    const prefix = fileTxidPrefix(first);
+    const merging = new ChangeMerging(this.#index);
+    let count = 0;
+    let [unmarking, unmarked] = [-1, 0];
+    for (const entry of this.#index.scan(prefix, 1)) {
+      const txid = readNumberBE(entry.key, 1);
+      if (txid > last) return;
+      if (!this.#goes(txid)) continue;
+      if (++count % rowsInStep === 0) yield;
+      if (txid !== unmarking) [unmarking, unmarked] = [txid, 0];
+      const shownBy = this.#kept.atOrAfter(txid);
       const file = readFileId(entry.key, prefix.length);
       const isName = entry.key.length > prefix.length + fileIdBytes;
       this.#index.remove(entry.key);
-      if (shownBy <= this.#kept.oldest) continue;
-      this.#mergeChange(entry, shownBy, isName);
+      if (!isName) {
+        removeLossMarks(this.#index, txid, entry.value[0]! & ~unmarked);
+        unmarked |= entry.value[0]!;
+      }
+      if (shownBy <= this.#kept.oldest || !merging.merge(entry, shownBy, isName)) continue;
       // Made again from a log without the END, the index has not been told.
-      const directory = isName ? file : this.#parentOf(file, shownBy);
+      const directory = isName ? file : parentAt(this.#index, file, shownBy);
       if (directory !== undefined) this.#index.put(directoryKey(packFile(directory), shownBy), nothing);
     }
-  }
-
-  #mergeChange({ key, value }: IndexEntry, shownBy: number, isName: boolean): void {
-    const moved = Buffer.from(key);
-    writeNumberBE(moved, 1, shownBy);
-    const known = this.#index.get(moved);
-    if (known === undefined) return this.#index.put(moved, value);
-    const merged = Buffer.from(known);
-    const at = isName ? 0 : 1;
-    if (!isName) merged[0] = known[0]! | value[0]!;
-    writeNumberBE(merged, at, Math.min(readNumberBE(known, at), readNumberBE(value, at)));
-    this.#index.put(moved, merged);
-  }
-
-  #parentOf(file: FileId, txid: number): FileId | undefined {
-    for (const { key, value } of this.#index.scanBack(Buffer.concat([fileTxidKey(table.place, file, txid), Buffer.alloc(fileIdBytes + 256, 0xff)]), filePrefix)) {
-      const place = decodePlaceEntry(key, value);
-      if (isThereAfter(place.bits)) return place.parent;
-    }
-    return undefined;
   }
 
   * #mergeFile(file: FileId, bits: number): Generator<void> {
     yield* this.#mergeRange(fileTxidKey(table.attributes, file, this.#after + 1), filePrefix, firstValue);
     if (bits & touched.xattr) yield* this.#mergeAll(fileKey(table.xattr, file), undefined);
-    if (bits & touched.data && !this.#isHeavy(file)) yield* this.#mergeAll(fileKey(table.data, file), this.#dataGone);
-    this.#mergePlaces(file);
+    if (bits & touched.data) yield* this.#mergeData(file);
+    yield* this.#mergePlaces(file);
+    // What changed in the files of a directory they lead to by themselves.
+    if (bits & touched.names) yield* this.#mergeDirectory(file);
   }
 
-  #isHeavy(file: FileId): boolean {
-    if (this.#heavy.has(file)) return true;
-    let count = 0;
-    for (const _ of this.#index.scan(fileKey(table.data, file), filePrefix)) if (++count > heavyEntries) break;
-    if (count > heavyEntries) this.#heavy.add(file);
-    return count > heavyEntries;
+  /** That a file is heavy is noted in the index: after a crash the rows that lead to it may be gone. */
+  * #mergeData(file: FileId): Generator<void> {
+    const note = Buffer.concat([unmergedPrefix, packFile(file)]);
+    if (this.#index.get(note) !== undefined) return;
+    const entries: IndexEntry[] = [];
+    for (const entry of this.#index.scan(fileKey(table.data, file), filePrefix, heavyEntries + 1)) {
+      if (entries.push(entry) > heavyEntries) return this.#index.put(note, nothing);
+    }
+    yield* mergeUndos(this.#index, this.#kept, { entries, upTo: Infinity, merge: firstValue, onGone: this.#dataGone });
+  }
+
+  * #mergeHeavy(): Generator<void> {
+    for (const { key } of this.#index.scan(unmergedPrefix, unmergedPrefix.length)) {
+      yield* this.#mergeAll(fileKey(table.data, readFileId(key, unmergedPrefix.length)), this.#dataGone);
+      this.#index.remove(key);
+      yield;
+    }
   }
 
   /** Entries of one thing, those of the present window. */
   * #mergeRange(start: Buffer, prefixLength: number, merge: Merge, onGone?: OnGone): Generator<void> {
-    yield* mergeUndos(this.#index, this.#kept, { start, prefixLength, upTo: this.#upTo, merge, onGone });
+    yield* mergeUndos(this.#index, this.#kept, { entries: this.#index.scan(start, prefixLength), upTo: this.#upTo, merge, onGone });
   }
 
   * #mergeName(directory: FileId, name: Buffer, moved: Set<FileId>): Generator<void> {
@@ -187,40 +193,28 @@ class Pruning {
 
   /** All entries of a file in one table. */
   * #mergeAll(start: Buffer, onGone: OnGone | undefined): Generator<void> {
-    yield* mergeUndos(this.#index, this.#kept, { start, prefixLength: filePrefix, upTo: Infinity, merge: firstValue, onGone });
+    yield* mergeUndos(this.#index, this.#kept, { entries: this.#index.scan(start, filePrefix), upTo: Infinity, merge: firstValue, onGone });
   }
 
   /** Also of the directories that the file was in: something in them changed at another moment now. */
-  #mergePlaces(file: FileId): void {
-    const merged = new Map<string, { readonly key: Buffer; readonly bits: number; readonly type: number }>();
-    const directories = new Set<FileId>([file]);
-    const prefix = fileKey(table.place, file);
-    for (const { key, value } of [...this.#index.scan(prefix, prefix.length)]) {
-      const { txid, parent, name, type } = decodePlaceEntry(key, value);
-      directories.add(parent);
-      if (txid > this.#options.horizon) continue;
-      const to = placeKey(file, this.#kept.atOrAfter(txid), parent, name);
-      const text = to.toString('latin1');
-      const known = merged.get(text)?.bits;
-      merged.set(text, { key: to, bits: known === undefined ? value[0]! : mergePlaceBits(known, value[0]!), type });
-      this.#index.remove(key);
-    }
-    for (const { key, bits, type } of merged.values()) {
-      if (bits !== 0) this.#index.put(key, placeValue(bits, type));
-    }
-    for (const directory of directories) this.#mergeDirectory(directory);
+  * #mergePlaces(file: FileId): Generator<void> {
+    const directories = new Set<FileId>();
+    yield* mergePlaces(this.#index, this.#kept, { file, upTo: this.#upTo, onDirectory: (directory) => { directories.add(directory); } });
+    for (const directory of directories) yield* this.#mergeDirectory(directory);
   }
 
-  #mergeDirectory(directory: FileId): void {
-    for (let from = fileTxidKey(table.directory, directory, this.#after + 1); ;) {
-      const entry = this.#index.atOrAfter(from, filePrefix);
-      const txid = entry === undefined ? Infinity : txidAtEnd(entry.key);
-      if (entry === undefined || txid > this.#upTo) return;
-      from = fileTxidKey(table.directory, directory, txid + 1);
+  * #mergeDirectory(directory: FileId): Generator<void> {
+    if (this.#window.merged.has(directory)) return;
+    this.#window.merged.add(directory);
+    let count = 0;
+    for (const { key, value } of this.#index.scan(fileTxidKey(table.directory, directory, this.#after + 1), filePrefix)) {
+      const txid = txidAtEnd(key);
+      if (txid > this.#upTo) return;
+      if (++count % entriesInStep === 0) yield;
       if (this.#kept.has(txid) && txid > this.#kept.oldest) continue;
-      this.#index.remove(entry.key);
+      this.#index.remove(key);
       const shownBy = this.#kept.atOrAfter(txid);
-      if (shownBy > this.#kept.oldest) this.#index.put(directoryKey(packFile(directory), shownBy), entry.value);
+      if (shownBy > this.#kept.oldest) this.#index.put(directoryKey(packFile(directory), shownBy), value);
     }
   }
 
@@ -228,8 +222,10 @@ class Pruning {
   * #reclaim(first: FileId): Generator<void> {
     const candidates = [first];
     for (let file = candidates.pop(); file !== undefined; file = candidates.pop()) {
-      if (this.#isShown(file) || !this.#options.isObject(file)) continue;
-      this.#options.removeObject(file);
+      // It may have left the tree a moment ago, by records that the index has not read yet: those decide about it.
+      if (this.#isShown(file) || this.#isThere(file)) continue;
+      if (this.#options.isObject(file)) this.#options.removeObject(file);
+      else if (!new Floors(this.#index).isGone(file)) continue;
       for (const { value } of this.#index.scan(fileKey(table.name, file), filePrefix)) {
         const { before } = decodeNameEntry(value);
         if (before !== 0n) candidates.push(before);
@@ -238,12 +234,18 @@ class Pruning {
     }
   }
 
+  /** As far as the index has read, it stands somewhere in the live tree. */
+  #isThere(file: FileId): boolean {
+    const places = new Map<string, number>();
+    for (const { key, value } of this.#index.scan(fileKey(table.place, file), filePrefix)) places.set(key.toString('latin1', filePrefix + txidBytes), value[0]!);
+    return [...places.values()].some(isThereAfter);
+  }
+
   #isShown(file: FileId): boolean {
     for (const { key, value } of this.#index.scan(fileKey(table.place, file), filePrefix)) {
       const { txid, parent, name, bits } = decodePlaceEntry(key, value);
       const shown = (bits & (placed.before | placed.seen)) === 0 ? undefined : this.#kept.before(txid);
       if (shown === undefined) continue;
-      // It may not have merged yet.
       const undo = this.#index.atOrAfter(namedKey(table.name, parent, name, shown + 1), namedPrefix(name));
       if (undo !== undefined && txidAtEnd(undo.key) <= txid && decodeNameEntry(undo.value).before === file) return true;
     }
@@ -251,25 +253,16 @@ class Pruning {
   }
 
   * #forgetFile(file: FileId): Generator<void> {
-    for (const tag of [table.attributes, table.xattr, table.data, table.dataLast, table.name, table.known, table.directory, table.place]) {
+    for (const tag of [table.attributes, table.xattr, table.data, table.dataLast, table.name, table.known, table.directory, table.place, table.fileFloor]) {
       let count = 0;
       for (const entry of this.#index.scan(fileKey(tag, file), filePrefix)) {
         const { key } = entry;
         if (tag === table.data) this.#dataGone(entry);
         if (tag === table.attributes || tag === table.data) this.#index.remove(Buffer.concat([fileTxidPrefix(txidAtEnd(key)), packFile(file)]));
-        // The walk goes on from the last entry that it has seen: that one is removed with the next.
-        this.#removeLater(key);
+        this.#index.remove(key);
         if (++count % entriesInStep === 0) yield;
       }
-      this.#removeLater(undefined);
     }
-  }
-
-  #waiting: Buffer | undefined;
-
-  #removeLater(key: Buffer | undefined): void {
-    if (this.#waiting !== undefined) this.#index.remove(this.#waiting);
-    this.#waiting = key;
   }
 
   /** The moments themselves. */
@@ -278,13 +271,11 @@ class Pruning {
     for (const { key, value } of this.#index.scan(numberKey(table.transaction, 0), 1)) {
       const txid = readNumberBE(key, 1);
       if (txid > this.#options.horizon) break;
-      this.#removeLater(undefined);
       if (this.#kept.has(txid)) continue;
       this.#index.remove(timeKey(value.readBigInt64LE(0)));
-      this.#removeLater(key);
+      this.#index.remove(key);
       if (++count % entriesInStep === 0) yield;
     }
-    this.#removeLater(undefined);
-    this.#index.put(floorKey, Buffer.concat([number8(this.#kept.oldest), number8(this.#options.horizon)]));
+    keepJudged(this.#index, { oldest: this.#kept.oldest, horizon: this.#options.horizon });
   }
 }

@@ -6,7 +6,8 @@
  * 1. A missing, distrusted or failing index is made again from the log without being asked, and said so in one line.
  * 2. An index that fails again while or after it is made anew is an error: then the disk or the log is at fault.
  */
-import { VolumeError, messageOf } from './errors.js';
+import { isDiskFull } from './disk-full.js';
+import { VolumeError, codeOf, messageOf } from './errors.js';
 import { IndexHealth } from './index-health.js';
 import type { Progress } from './index-keys.js';
 import { IndexStore } from './index-store.js';
@@ -19,9 +20,13 @@ export interface IndexServiceOptions {
   readonly logState: () => LogState;
   /** The store is new: that it has no index needs no words. */
   readonly isNew: boolean;
+  /** As in StoreOpenOptions. */
+  readonly wasKilled?: boolean;
   readonly say: (line: string) => void;
   /** Called when the index has read on. */
   readonly onMoved: () => void;
+  /** As the indexer's. */
+  readonly onFull: () => void;
   /** As the addon's. */
   readonly setThreadIdle: (threadId: number, isIdle: boolean) => void;
   /** Takes a file's pages out of this process's mappings. */
@@ -41,7 +46,7 @@ export class IndexService {
   constructor(options: IndexServiceOptions) {
     this.#options = options;
     this.#health = new IndexHealth(options.files.index, options.files.id);
-    const distrust = this.#health.prepare();
+    const distrust = this.#health.prepare(options.wasKilled);
     if (distrust !== undefined && !options.isNew) options.say(`the index ${distrust}: it is made again from the log`);
     this.store = this.#openStore();
     this.#indexer = this.#startIndexer();
@@ -50,6 +55,11 @@ export class IndexService {
   /** LSN up to which the index has read the log. */
   get readUpTo(): number {
     return this.#indexer.readUpTo;
+  }
+
+  /** The disk is full, and the index waits for room. */
+  get lacksRoom(): boolean {
+    return this.#indexer.lacksRoom;
   }
 
   /** Damaged regions of the log that the indexer met. */
@@ -73,6 +83,7 @@ export class IndexService {
       }
       return readUpTo;
     } catch (error) {
+      if (codeOf(error) === 'ENOSPC') throw error;
       await this.#recover(error);
       return this.caughtUp();
     }
@@ -82,6 +93,23 @@ export class IndexService {
   async pruned(): Promise<readonly number[]> {
     await this.caughtUp();
     return this.#indexer.pruned();
+  }
+
+  /** Makes the index again when it knows more than the log, which ends at `end`. */
+  async rebuildIfAhead(end: bigint): Promise<void> {
+    if (this.readUpTo <= Number(end)) return;
+    this.#options.say('the index knows more than the log, whose end was lost: it is made again from the log');
+    await this.rebuild();
+  }
+
+  /** Where applications wait for the volume: what looks into the index waits for it by itself, and meets what went wrong here. Never rejects. */
+  async catchUpLater(end: bigint): Promise<void> {
+    try {
+      await this.rebuildIfAhead(end);
+      await this.caughtUp();
+    } catch (error) {
+      if (!this.#closed) this.#options.say(`the index is not ready: ${messageOf(error)}`);
+    }
   }
 
   /** Throws the index away and makes it again from the log. */
@@ -106,6 +134,8 @@ export class IndexService {
     try {
       return new IndexStore(files.index);
     } catch (error) {
+      // It is as good as it was.
+      if (isDiskFull(error, files.index)) throw new VolumeError('ENOSPC', 'the disk is full, so the index cannot be opened; free some space and try again', { cause: error });
       if (!isNew) say(`the index cannot be opened (${messageOf(error)}): it is made again from the log`);
       this.#health.remove();
       this.#health.prepare();
@@ -114,9 +144,9 @@ export class IndexService {
   }
 
   #startIndexer(): Indexer {
-    const { files, logState, onMoved, setThreadIdle, releaseMapped } = this.#options;
+    const { files, logState, onMoved, onFull, setThreadIdle, releaseMapped } = this.#options;
     return new Indexer({
-      store: this.store, indexDirectory: files.index, logDirectory: files.log, objectsDirectory: files.objects, logState, onMoved, setThreadIdle,
+      store: this.store, indexDirectory: files.index, logDirectory: files.log, objectsDirectory: files.objects, logState, onMoved, onFull, setThreadIdle,
       releaseMapped: () => { releaseMapped(this.store.dataFile); },
       // A failure that nobody waits for is met by the next query.
       onFailure: () => { this.#isRunning = false; },

@@ -19,9 +19,12 @@ export interface IndexEntry {
   readonly value: Buffer;
 }
 
+/** What one needs to read the table and to change it. */
+export type IndexTable = Pick<IndexStore, 'get' | 'atOrAfter' | 'atOrBefore' | 'scan' | 'scanBack' | 'put' | 'remove'>;
+
 /** Entries read in one go by `scan`: few at first, since many callers stop early. */
 const scanFirstEntries = 8;
-const scanChunkEntries = 2048;
+const scanChunkEntries = 512;
 
 export class IndexStore {
   readonly #directory: string;
@@ -70,14 +73,17 @@ export class IndexStore {
     return undefined;
   }
 
-  /** All entries from `start` on that share its first `prefixLength` bytes; safe to stop, and to wait between two of them. */
-  scan(start: Buffer, prefixLength: number): Generator<IndexEntry> {
-    return this.#walk(start, prefixLength, false);
+  /**
+   * All entries from `start` on that share its first `prefixLength` bytes; safe to stop, to wait between two of them, and to remove what was walked over. `firstEntries`: so many are read at
+   * once to begin with.
+   */
+  scan(start: Buffer, prefixLength: number, firstEntries = scanFirstEntries): Generator<IndexEntry> {
+    return this.#walk(start, prefixLength, false, firstEntries);
   }
 
   /** As `scan`, from `start` backwards. */
   scanBack(start: Buffer, prefixLength: number): Generator<IndexEntry> {
-    return this.#walk(start, prefixLength, true);
+    return this.#walk(start, prefixLength, true, scanFirstEntries);
   }
 
   progress(): Progress {
@@ -90,10 +96,11 @@ export class IndexStore {
     this.#db.resetReadTxn();
   }
 
-  /** Runs `action` in one write transaction: all of it is committed, or nothing. Only the indexer's thread writes. */
+  /** Runs `action` in one write transaction: all of it is committed, or nothing; what is read next knows it. Only the indexer's thread writes. */
   transact(action: () => void): void {
     // A block body: lmdb would wait for a promise that the action returned.
     this.#db.transactionSync(() => { action(); });
+    this.refresh();
   }
 
   put(key: Buffer, value: Buffer): void {
@@ -114,20 +121,17 @@ export class IndexStore {
   }
 
   /** Reads chunk by chunk, so that no cursor stays open while the caller does something else. */
-  * #walk(start: Buffer, prefixLength: number, reverse: boolean): Generator<IndexEntry> {
+  * #walk(start: Buffer, prefixLength: number, reverse: boolean, firstEntries: number): Generator<IndexEntry> {
     let from = start;
-    // The first entry of a later chunk is the last one of the chunk before.
-    let seen = 0;
-    for (let size = scanFirstEntries; ; size = Math.min(size * 4, scanChunkEntries)) {
+    for (let size = firstEntries; ; size = Math.min(size * 4, scanChunkEntries)) {
       const chunk: IndexEntry[] = [];
-      for (const entry of this.#db.getRange({ start: from, limit: size, reverse })) {
+      for (const entry of this.#db.getRange({ start: from, limit: size, reverse, exclusiveStart: from !== start })) {
         if (!samePrefix(entry.key, start, prefixLength)) break;
         chunk.push(entry);
       }
-      for (let index = seen; index < chunk.length; index++) yield chunk[index]!;
+      yield* chunk;
       if (chunk.length < size) return;
       from = chunk.at(-1)!.key;
-      seen = 1;
     }
   }
 }

@@ -8,13 +8,15 @@
  * 3. Memory is bounded: what is remembered between batches is a cache of limited size.
  */
 import { attributesBytes } from './attributes.js';
+import { noteFloors } from './floors.js';
 import { decodeName, decodePin, decodePlace, decodeXattr, endBodyBytes, endFlag, historyGapNote, keptGoesOn, pinRemoved } from './log-bodies.js';
 import type { NameChange, Place } from './log-bodies.js';
 import { recordType, sizeClassBytes } from './log-format.js';
 import type { RecordView } from './log-reader.js';
 import { dataKeyBytes, decodeNameEntry, filePrefix, fileTxidKey, isThereAfter, namedKey, numberKey, placed, pruningKey, table, timeKey, touched, txidMax } from './index-keys.js';
-import { bodyOf, directoryKey, encodeNameEntry, fileOf, fileTxidPrefix, number8, packFile, placeKey, placeValue, swapFile } from './index-packing.js';
+import { bodyOf, directoryKey, encodeNameEntry, fileOf, fileTxidPrefix, number8, packFile, placeKey, placeValue, swapFile, takesFile } from './index-packing.js';
 import type { IndexStore } from './index-store.js';
+import { markLosses } from './loss-marks.js';
 import { fileIdBytes, readNumberBE, readNumberLE, txidBytes, writeFileId, writeNumberBE } from './ids.js';
 import type { FileId } from './types.js';
 
@@ -89,6 +91,7 @@ export class IndexWriter {
       case recordType.end: return this.#end(record);
       case recordType.pin: return this.#pin(record);
       case recordType.kept: return this.#kept(record);
+      case recordType.floor: return noteFloors(this.#store, record);
       case recordType.note:
         if (record.aux === historyGapNote) this.gaps++;
         return;
@@ -146,7 +149,7 @@ export class IndexWriter {
     this.#store.putNew(changeKey, number8(record.lsn));
     if (change.before !== 0n) this.#unplace(change.before, directory, change, record.txid);
     if (change.after !== 0n) this.#placeAt(change.after, directory, change.name, record.txid, placed.after, change.typeAfter);
-    this.#touch(record, touched.names);
+    this.#touch(record, touched.names | (takesFile(change) ? touched.gone : 0));
   }
 
   #unplace(file: FileId, directory: FileId, change: NameChange, txid: number): void {
@@ -273,6 +276,7 @@ export class IndexWriter {
   }
 
   #noteParent(txid: number, file: Buffer, bits: number): void {
+    markLosses(this.#store, txid, bits);
     // A directory whose names changed has its own attributes change too: that is no change in its parent.
     const parent = bits & touched.names ? null : this.#parentOf(file);
     if (parent !== null) this.#store.put(directoryKey(parent, txid), empty);

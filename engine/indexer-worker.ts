@@ -7,13 +7,16 @@
  * 1. How far the log has been read is stored in the same transaction as the entries that this covers, so reading on after
  *    a crash neither loses nor doubles anything.
  * 2. The log goes before pruning; between two steps of that it is read on.
- * 3. The thread has nothing to do while the log stands still. (That it yields to the application, the main thread sees to.)
+ * 3. A full disk loses nothing: what could not be written is said, begun again from what the index holds, and tried until there is room.
+ * 4. The thread has nothing to do while the log stands still. (That it yields to the application, the main thread sees to.)
  */
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { crc32c } from './crc32c.js';
-import { encodeProgress, progressKey, pruningKey } from './index-keys.js';
+import { isPruningPending } from './floors.js';
+import { encodeProgress, progressKey } from './index-keys.js';
 import type { Progress } from './index-keys.js';
+import { isDiskFull } from './disk-full.js';
 import { IndexStore } from './index-store.js';
 import { IndexWriter } from './index-writer.js';
 import { LogReader } from './log-reader.js';
@@ -35,6 +38,8 @@ export interface IndexerHello {
 
 export interface IndexerReport {
   readonly progress: Progress;
+  /** The disk was full; it is tried again in a while. */
+  readonly lacksRoom: boolean;
   /** What the log says is no longer kept has not gone yet. */
   readonly isPruning: boolean;
   /** As Pruner.takeDead, when a pruning has come to its end. */
@@ -44,6 +49,10 @@ export interface IndexerReport {
 
 /** Records in one transaction of the index: large enough to make commits cheap, small enough to stay responsive. */
 const batchRecords = 5_000;
+/** Of a batch that may fit where a larger one did not. */
+const leastBatchRecords = 64;
+/** How long a full disk is given. */
+const fullPauseMs = 300;
 
 function run(data: IndexerWorkerData): void {
   const port = parentPort!;
@@ -51,10 +60,13 @@ function run(data: IndexerWorkerData): void {
   const store = new IndexStore(data.indexDirectory);
   let progress = store.progress();
   let damaged = progress.damaged;
-  const reader = new LogReader({
+  const openReader = (): LogReader => new LogReader({
     directory: data.logDirectory, position: progress.readUpTo, crc: crc32c, bodies: 'headers', onDamage: () => { damaged++; },
   });
-  const writer = new IndexWriter(store, () => { damaged++; });
+  const openWriter = (): IndexWriter => new IndexWriter(store, () => { damaged++; });
+  let reader = openReader();
+  let writer = openWriter();
+  let mostRecords = batchRecords;
 
   const batch = (limit: number): void => {
     store.transact(() => {
@@ -62,7 +74,7 @@ function run(data: IndexerWorkerData): void {
       let record = reader.next(limit);
       for (; record !== undefined; record = reader.next(limit)) {
         writer.apply(record);
-        if (++count === batchRecords) break;
+        if (++count === mostRecords) break;
       }
       writer.flush();
       progress = {
@@ -77,19 +89,40 @@ function run(data: IndexerWorkerData): void {
     });
   };
   const pruner = new Pruner({ index: store, logDirectory: data.logDirectory, objectsDirectory: data.objectsDirectory });
-  const report = (stopped: boolean): void => {
-    const isPruning = !stopped && store.get(pruningKey) !== undefined;
+  /** After a transaction that was not committed: what it had counted and remembered is forgotten. */
+  const beginAgain = (): void => {
+    store.refresh();
+    progress = store.progress();
+    damaged = progress.damaged;
+    reader.close();
+    reader = openReader();
+    writer = openWriter();
+    pruner.beginAgain();
+    // What little room is left may do for less.
+    mostRecords = Math.max(leastBatchRecords, Math.floor(mostRecords / 4));
+  };
+  const report = (stopped: boolean, lacksRoom = false): void => {
+    const isPruning = !stopped && isPruningPending(store);
     const dead = isPruning ? [] : pruner.takeDead();
-    port.postMessage({ progress: { ...progress, damaged }, isPruning, dead, stopped } satisfies IndexerReport);
+    port.postMessage({ progress: { ...progress, damaged }, lacksRoom, isPruning, dead, stopped } satisfies IndexerReport);
   };
 
+  const isWanted = (): boolean => Number(Atomics.load(shared, 0)) > progress.readUpTo;
   let isBusy = false;
   const work = async (): Promise<void> => {
     while (Atomics.load(shared, 1) === 0n) {
       const limit = Number(Atomics.load(shared, 0));
-      if (progress.readUpTo < limit) batch(limit);
-      else if (!pruner.step(progress.readUpTo)) return report(false);
-      report(false);
+      try {
+        if (progress.readUpTo < limit) batch(limit);
+        else if (!pruner.step(progress.readUpTo, isWanted)) return report(false);
+        mostRecords = Math.min(batchRecords, mostRecords * 2);
+        report(false);
+      } catch (error) {
+        if (!isDiskFull(error, data.indexDirectory)) throw error;
+        beginAgain();
+        report(false, true);
+        await sleep(fullPauseMs);
+      }
       // LMDB's cursors are freed by finalizers, and those only run between turns of the event loop.
       await setImmediate();
     }
@@ -105,7 +138,7 @@ function run(data: IndexerWorkerData): void {
     void work().finally(() => { isBusy = false; });
   };
   port.on('message', wake);
-  if (store.get(pruningKey) !== undefined) wake();
+  if (isPruningPending(store)) wake();
 }
 
 parentPort!.postMessage({ threadId: ownThreadId() } satisfies IndexerHello);

@@ -5,12 +5,14 @@
  * Invariants:
  * 1. `caughtUp` resolves only when the index holds everything below the log's end as it stood at the call.
  * 2. A failure of the thread fails every waiter, once, and is told to `onFailure`.
- * 3. The thread keeps the process alive only while somebody waits.
- * 4. The application goes first: while nobody waits, the thread takes only processor time that nobody else wants, and waits
+ * 3. While the disk is full everybody waits, and after a while is told so; the thread goes on when there is room.
+ * 4. The thread keeps the process alive only while somebody waits.
+ * 5. The application goes first: while nobody waits, the thread takes only processor time that nobody else wants, and waits
  *    until the application makes no changes (up to `lagMs` or `lagRecords`; a query may then have to wait for about a second).
  */
 import { Worker } from 'node:worker_threads';
-import { pruningKey } from './index-keys.js';
+import { VolumeError } from './errors.js';
+import { isPruningPending } from './floors.js';
 import type { Progress } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
 import type { LogState } from './native.js';
@@ -24,6 +26,8 @@ export interface IndexerOptions {
   /** Where the log stands now. */
   readonly logState: () => LogState;
   readonly onFailure: (error: Error) => void;
+  /** The disk is full, and the thread cannot go on before there is room. */
+  readonly onFull: () => void;
   /** The index has read on: readers see more. */
   readonly onMoved: () => void;
   /** Lets the indexer's thread run only where nobody else wants to, or like the rest. */
@@ -54,10 +58,14 @@ const lagRecords = 100_000;
 /** After so much more log (or less, when the application pauses), what is mapped of the index is given back: it would count as the daemon's memory. Bytes. */
 const releaseEveryBytes = 4 << 20;
 const releaseQuietBytes = 256 << 10;
+/** How long somebody waits for the index of a full disk. */
+const fullMs = 20_000;
+/** And after so long, ms: who looks into the past maps the index, too. */
+const releaseEveryMs = 30_000;
 /** The thread's JavaScript heap; its real memory is LMDB's. */
-const workerHeapMb = 64;
-/** Short-lived keys and values: a small nursery is emptied often and stays in the cache. */
-const workerYoungMb = 8;
+const workerHeapMb = 96;
+/** Short-lived keys and values: a small nursery is emptied often and stays in the cache, but emptying one smaller than this takes a fifth of a pruning. */
+const workerYoungMb = 16;
 
 export class Indexer {
   readonly #options: IndexerOptions;
@@ -73,14 +81,16 @@ export class Indexer {
   #toldAtMs = 0;
   #lastRecordCount = 0;
   #releasedAt = 0;
+  #releasedAtMs = performance.now();
   #failure: Error | undefined;
+  #fullSinceMs: number | undefined;
   #threadId: number | undefined;
   #onStopped: (() => void) | undefined;
 
   constructor(options: IndexerOptions) {
     this.#options = options;
     this.#progress = options.store.progress();
-    this.#isPruning = options.store.get(pruningKey) !== undefined;
+    this.#isPruning = isPruningPending(options.store);
     const workerData: IndexerWorkerData = {
       indexDirectory: options.indexDirectory, logDirectory: options.logDirectory,
       objectsDirectory: options.objectsDirectory, shared: this.#shared.buffer as SharedArrayBuffer,
@@ -96,6 +106,11 @@ export class Indexer {
     this.#worker.on('exit', () => { this.#fail(new Error('the indexer ended')); this.#onStopped?.(); });
     this.#worker.unref();
     this.#timer = setInterval(() => { this.#poll(); }, pollMs).unref();
+  }
+
+  /** The disk is full, and the thread waits for room. */
+  get lacksRoom(): boolean {
+    return this.#fullSinceMs !== undefined;
   }
 
   /** LSN up to which the index has read the log. */
@@ -151,8 +166,10 @@ export class Indexer {
   }
 
   #release(afterBytes: number): void {
-    if (this.readUpTo - this.#releasedAt < afterBytes) return;
+    const nowMs = performance.now();
+    if (this.readUpTo - this.#releasedAt < afterBytes && nowMs - this.#releasedAtMs < releaseEveryMs) return;
     this.#releasedAt = this.readUpTo;
+    this.#releasedAtMs = nowMs;
     this.#options.releaseMapped();
   }
 
@@ -176,6 +193,8 @@ export class Indexer {
   }
 
   #onReport(report: IndexerReport): void {
+    this.#noteRoom(report.lacksRoom);
+    if (report.lacksRoom) return;
     this.#options.store.refresh();
     this.#options.onMoved();
     this.#progress = report.progress;
@@ -191,6 +210,22 @@ export class Indexer {
     for (const waiter of ready) waiter.resolve(this.readUpTo);
   }
 
+  #noteRoom(lacksRoom: boolean): void {
+    if (!lacksRoom) {
+      this.#fullSinceMs = undefined;
+      return;
+    }
+    this.#options.onFull();
+    this.#fullSinceMs ??= performance.now();
+    if (performance.now() - this.#fullSinceMs < fullMs) return;
+    this.#rejectAll(new VolumeError('ENOSPC', 'the disk is full, so the index cannot follow the log; free some space and try again'));
+    this.#letGo();
+  }
+
+  #rejectAll(error: Error): void {
+    for (const waiter of [...this.#waiters.splice(0), ...this.#pruningWaiters.splice(0)]) waiter.reject(error);
+  }
+
   /** Nobody waits: the thread keeps no process alive. */
   #letGo(): void {
     if (this.#waiters.length === 0 && this.#pruningWaiters.length === 0 && this.#onStopped === undefined) this.#worker.unref();
@@ -200,9 +235,7 @@ export class Indexer {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     clearInterval(this.#timer);
-    const waiters = [...this.#waiters, ...this.#pruningWaiters.splice(0)];
-    this.#waiters = [];
-    for (const waiter of waiters) waiter.reject(error);
+    this.#rejectAll(error);
     if (this.#onStopped === undefined) this.#options.onFailure(error);
   }
 }

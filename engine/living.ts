@@ -4,33 +4,23 @@
  *
  * Invariants:
  * 1. In doubt a record is needed.
- * 2. Above the horizon everything is.
+ * 2. Above the horizon everything is, but what is below a file's floor.
  */
-import { decodeNameEntry, dataKey, fileKey, filePrefix, fileTxidKey, floorKey, namedKey, numberKey, table } from './index-keys.js';
+import { decodeFloorBody, Floors, keptOf, ofOneFile } from './floors.js';
+import { decodeNameEntry, dataKey, fileKey, filePrefix, fileTxidKey, namedKey, numberKey, table } from './index-keys.js';
 import { bodyOf, fileOf, placeKey } from './index-packing.js';
 import type { IndexStore } from './index-store.js';
 import { readNumberBE, readNumberLE } from './ids.js';
+import { judged } from './judged.js';
+import type { Judged } from './judged.js';
 import { Kept } from './kept.js';
 import { historyGapNote, decodeName, decodePin, decodePlace, decodeXattr } from './log-bodies.js';
 import { recordType, sizeClassBytes } from './log-format.js';
 import type { RecordView } from './log-reader.js';
 import type { FileId } from './types.js';
 
-export interface Judged {
-  /** The oldest transaction that is a moment. */
-  readonly oldest: number;
-  /** Transactions up to here are kept only if the index knows them. */
-  readonly horizon: number;
-}
-
-/** What was last given up; all zero when nothing ever was. */
-export function judged(index: IndexStore): Judged {
-  const value = index.get(floorKey);
-  return value === undefined ? { oldest: 0, horizon: 0 } : { oldest: readNumberBE(value, 0), horizon: readNumberBE(value, 8) };
-}
-
 /** The transactions up to the horizon that are kept. */
-export function keptUpTo(index: IndexStore, { oldest, horizon }: Judged): Kept {
+function keptUpTo(index: IndexStore, { oldest, horizon }: Judged): Kept {
   const txids = oldest === 0 ? [0] : [];
   for (const { key } of index.scan(numberKey(table.transaction, oldest), 1)) {
     const txid = readNumberBE(key, 1);
@@ -44,19 +34,26 @@ export class Living {
   readonly #index: IndexStore;
   readonly #kept: Kept;
   readonly #horizon: number;
+  /** Undefined: no file has one. */
+  readonly #floors: Floors | undefined;
 
   constructor(index: IndexStore) {
     const now = judged(index);
     this.#index = index;
     this.#kept = keptUpTo(index, now);
     this.#horizon = now.horizon;
+    const floors = new Floors(index);
+    this.#floors = floors.areNone() ? undefined : floors;
   }
 
   /** `record`: with its body, but for extents. Throws RangeError when the body is cut. */
   needs(record: RecordView): boolean {
     const { type, aux } = record;
-    if (record.txid > this.#horizon) return true;
-    const shownBy = this.#kept.atOrAfter(record.txid);
+    if (type === recordType.floor) return this.#needsFloor(record);
+    const floor = ofOneFile.has(type) ? this.#floors?.inForce(fileOf(record)) : undefined;
+    const isBelowFloor = floor !== undefined && record.txid <= floor.txid;
+    if (record.txid > this.#horizon && !isBelowFloor) return true;
+    const shownBy = this.#kept.atOrAfter(isBelowFloor ? keptOf(floor).atOrAfter(record.txid) : record.txid);
     switch (type) {
       case recordType.extent:
       case recordType.hole: return this.#needsExtent(record, shownBy);
@@ -78,6 +75,11 @@ export class Living {
       case recordType.kept: return record.txid === this.#horizon;
       default: return true;
     }
+  }
+
+  /** As long as it is the last one of some file. */
+  #needsFloor(record: RecordView): boolean {
+    return decodeFloorBody(bodyOf(record)).files.some((file) => this.#floors?.get(file)?.lsn === record.lsn);
   }
 
   #needsExtent(record: RecordView, shownBy: number): boolean {

@@ -14,8 +14,9 @@ export const nameOperation = {
   create: 1, unlink: 2, link: 3, renameAway: 4, renameTo: 5, exchange: 6, mkdir: 7, rmdir: 8, symlink: 9, mknod: 10, external: 11,
 } as const;
 
-export const endReasons = ['', 'sync', 'close', 'name', 'truncate', 'timer', 'query', 'unmount', 'recovery', 'external', 'write'] as const;
-export const endFlag = { external: 1, recovered: 2, relaxed: 4 } as const;
+export const endReasons = ['', 'sync', 'close', 'name', 'truncate', 'timer', 'query', 'unmount', 'recovery', 'external', 'write', 'actor'] as const;
+/** `followed`: the transaction has number and time of another volume's, so there may be a gap before it. */
+export const endFlag = { external: 1, recovered: 2, relaxed: 4, quiescent: 8, severalProcesses: 16, severalActors: 32, followed: 64 } as const;
 /** aux of a NOTE. */
 export const historyGapNote = 4;
 export const pinRemoved = 1;

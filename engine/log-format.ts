@@ -20,9 +20,9 @@ export const recordAlignment = 8;
 export const sizeClassBytes = [4096, 65536, 1048576] as const;
 
 export const recordType = {
-  extent: 1, hole: 2, attributes: 3, name: 4, xattr: 5, place: 6, end: 7, intent: 8, note: 9, pin: 10, kept: 11,
+  extent: 1, hole: 2, attributes: 3, name: 4, xattr: 5, place: 6, end: 7, intent: 8, note: 9, pin: 10, kept: 11, floor: 12,
 } as const;
-export const recordTypeMax = 11;
+export const recordTypeMax = 12;
 
 export type Crc = (bytes: Uint8Array, seed?: number) => number;
 

@@ -45,6 +45,14 @@ export function clockNs(): bigint {
   return BigInt(Date.now()) * 1_000_000n + 999_999n;
 }
 
+/** RFC 3339, UTC, nanoseconds: 2026-11-22T07:00:00.123456789Z */
+export function jsonTime(timeNs: bigint): string {
+  const nanoseconds = ((timeNs % nsPerSecond) + nsPerSecond) % nsPerSecond;
+  const seconds = (timeNs - nanoseconds) / nsPerSecond;
+  const whole = new Date(Number(seconds) * 1000).toISOString().slice(0, -5);
+  return `${whole}.${nanoseconds.toString().padStart(9, '0')}Z`;
+}
+
 /** How people are told a time, local and to the millisecond: 2026-11-22 08:00:00.123 */
 export function localTime(timeNs: bigint): string {
   const date = new Date(Number(timeNs / nsPerMs));

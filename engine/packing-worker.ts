@@ -5,14 +5,13 @@
  * Invariants:
  * 1. What a record is needed for is asked of the index as it was when the first job came: nothing is pruned while the thread lives.
  */
-import { statSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { crc32c } from './crc32c.js';
 import { codeOf, messageOf } from './errors.js';
 import { IndexStore } from './index-store.js';
 import { Living } from './living.js';
 import { packSegment } from './segment-packing.js';
-import type { PackResult } from './segment-packing.js';
+import type { PackOptions, PackResult } from './segment-packing.js';
 import { ownThreadId } from './thread-id.js';
 
 export interface PackingWorkerData {
@@ -20,31 +19,17 @@ export interface PackingWorkerData {
   readonly indexDirectory: string;
 }
 
-export interface PackingJob {
-  readonly segment: number;
-  readonly packableBelow: number;
-  /** What removing the segment's file would give back. */
-  readonly ownBytes: number;
-}
+export type PackingJob = Pick<PackOptions, 'segment' | 'packableBelow' | 'ownBytes'>;
 
 export type PackingAnswer = { readonly threadId: number } | { readonly result: PackResult } | { readonly error: { readonly code: string; readonly message: string } };
-
-const blockBytes = 512;
 
 function run({ logDirectory, indexDirectory }: PackingWorkerData): void {
   const port = parentPort!;
   const index = new IndexStore(indexDirectory);
   let living: Living | undefined;
-  const pack = ({ segment, packableBelow, ownBytes }: PackingJob): PackResult => {
+  const pack = (job: PackingJob): PackResult => {
     const needs = living ??= new Living(index);
-    let isOld = true;
-    const unsharedBytes = (path: string): number => {
-      // A new file shares nothing with others.
-      const bytes = isOld ? ownBytes : statSync(path).blocks * blockBytes;
-      isOld = false;
-      return bytes;
-    };
-    return packSegment({ directory: logDirectory, segment, packableBelow, crc: crc32c, unsharedBytes }, (record) => needs.needs(record));
+    return packSegment({ directory: logDirectory, crc: crc32c, ...job }, (record) => needs.needs(record));
   };
   port.postMessage({ threadId: ownThreadId() } satisfies PackingAnswer);
   port.on('message', (job: PackingJob | 'stop') => {

@@ -15,3 +15,10 @@ export function splitPath(path: Buffer): Buffer[] {
   }
   return names;
 }
+
+const slash = Buffer.from('/');
+
+/** A name below a directory's path ("/" or without a slash at its end). */
+export function joinBytes(directory: Buffer, name: Buffer): Buffer {
+  return directory.length === 1 && directory[0] === slashByte ? Buffer.concat([slash, name]) : Buffer.concat([directory, slash, name]);
+}

@@ -6,9 +6,9 @@
  * 1. A path given for snapshot n led to the file at snapshot n (of several hard links, one of them).
  * 2. What is learned from lookups concerns the live tree, and is a bounded cache: without it hints may be missing, never wrong answers.
  */
-import { decodePlaceEntry, fileTxidKey, filePrefix, isThereAfter, placed, table, txidMax, wasThereBefore } from './index-keys.js';
+import { decodePlaceEntry, fileKey, fileTxidKey, filePrefix, isThereAfter, placed, table, txidMax, wasThereBefore } from './index-keys.js';
 import type { PlaceEntry } from './index-keys.js';
-import type { IndexStore } from './index-store.js';
+import type { IndexStore, IndexTable } from './index-store.js';
 import type { FileId } from './types.js';
 
 export interface KnownPlace {
@@ -149,6 +149,17 @@ export class Paths {
     if (this.#fixed.size >= fixedMax) this.#fixed.clear();
     this.#fixed.set(directory, path);
   }
+}
+
+/** All names under which a file is in the tree now, as far as was recorded. */
+export function livePlaces(index: IndexTable, file: FileId): KnownPlace[] {
+  const there = new Map<string, PlaceEntry>();
+  for (const { key, value } of index.scan(fileKey(table.place, file), filePrefix)) {
+    const entry = decodePlaceEntry(key, value);
+    if (isThereAfter(entry.bits)) there.set(slotOf(entry), entry);
+    else there.delete(slotOf(entry));
+  }
+  return [...there.values()];
 }
 
 /** Sorts behind every place of the file in the transaction. */

@@ -4,7 +4,7 @@
  *
  * Invariants:
  * 1. A pin's name is never also a moment (`5m`, `txn-7`, `now`), so `@name` has one meaning.
- * 2. A pin is in the log, durable, before `pin` returns; and in the index, so that every answer knows it.
+ * 2. A pin is in the log, durable, before `add` or `addAhead` returns; after `add` also in the index, so that every answer knows it.
  */
 import { VolumeError } from './errors.js';
 import { table } from './index-keys.js';
@@ -12,19 +12,32 @@ import type { IndexEntry, IndexStore } from './index-store.js';
 import { readNumberBE, txid as toTxid } from './ids.js';
 import { readMoment } from './moments.js';
 import type { Transactions } from './transactions.js';
+import type { NativeVolume } from '../native/types.js';
 import type { Pin, Txid } from './types.js';
 
+/** Backups pin what they hold by names that begin so. */
+const backupPrefix = 'backup-';
 /** A pin is a directory name with "@" before it. */
 const nameBytesMax = 200;
 const controlCharacter = /[\u0000-\u001f\u007f]/;
 
+export interface PinsParts {
+  readonly index: IndexStore;
+  readonly transactions: Transactions;
+  readonly native: Pick<NativeVolume, 'appendPin' | 'logState'>;
+  /** Resolves when the index has all that had happened. */
+  readonly caughtUp: () => Promise<unknown>;
+}
+
 export class Pins {
+  readonly #parts: PinsParts;
   readonly #index: IndexStore;
   readonly #transactions: Transactions;
 
-  constructor(index: IndexStore, transactions: Transactions) {
-    this.#index = index;
-    this.#transactions = transactions;
+  constructor(parts: PinsParts) {
+    this.#parts = parts;
+    this.#index = parts.index;
+    this.#transactions = parts.transactions;
   }
 
   /** In the order of their names. */
@@ -40,17 +53,37 @@ export class Pins {
   }
 
   /** Throws VolumeError: EINVAL for a bad name, EEXIST when it is taken, ENOENT for a transaction that is not known. */
-  checkNew(name: string, txid: Txid): void {
-    checkPinName(name);
-    if (this.get(name) !== undefined) throw new VolumeError('EEXIST', `there is a pin "${name}" already; remove it first or choose another name`);
-    if (this.#transactions.get(txid) === undefined) throw new VolumeError('ENOENT', `there is no transaction ${txid}; see "tidemark log"`);
+  async add(name: string, txid: Txid): Promise<void> {
+    const { native, caughtUp } = this.#parts;
+    await caughtUp();
+    this.#checkNew(name);
+    if (this.#transactions.get(txid) === undefined) throw notKnown(txid);
+    await native.appendPin(Buffer.from(name), txid, false);
+    await caughtUp();
+  }
+
+  /** As `add`, for a transaction that has ended, without having the index catch up: that takes processors from whoever makes many changes just now. */
+  async addAhead(name: string, txid: Txid): Promise<void> {
+    const { native } = this.#parts;
+    this.#checkNew(name);
+    const isAhead = txid > this.#transactions.last().txid && txid <= native.logState().ended;
+    if (!isAhead && this.#transactions.get(txid) === undefined) throw notKnown(txid);
+    await native.appendPin(Buffer.from(name), txid, false);
   }
 
   /** Throws VolumeError ENOENT when there is no such pin. */
-  existing(name: string): Pin {
+  async remove(name: string): Promise<void> {
+    const { native, caughtUp } = this.#parts;
+    await caughtUp();
     const pin = this.get(name);
     if (pin === undefined) throw new VolumeError('ENOENT', `there is no pin "${name}"; see "tidemark pins"`);
-    return pin;
+    await native.appendPin(Buffer.from(name), pin.txid, true);
+    await caughtUp();
+  }
+
+  #checkNew(name: string): void {
+    checkPinName(name);
+    if (this.get(name) !== undefined) throw new VolumeError('EEXIST', `there is a pin "${name}" already; remove it first or choose another name`);
   }
 
   #decode({ key, value }: IndexEntry): Pin {
@@ -61,13 +94,23 @@ export class Pins {
   }
 }
 
+/** The youngest moment that a backup holds. */
+export function lastBackup(pins: readonly Pin[]): Pin | undefined {
+  return pins.filter(({ name }) => name.startsWith(backupPrefix)).reduce<Pin | undefined>((last, pin) => (last === undefined || pin.txid > last.txid ? pin : last), undefined);
+}
+
+function notKnown(txid: Txid): VolumeError {
+  return new VolumeError('ENOENT', `there is no transaction ${txid}; see "tidemark log"`);
+}
+
 function checkPinName(name: string): void {
   const fault = name === '' ? 'is empty'
     : Buffer.byteLength(name) > nameBytesMax ? `is longer than ${nameBytesMax} bytes`
       : name.includes('/') || controlCharacter.test(name) ? 'has a slash or a control character'
         : name.startsWith('@') || name.startsWith('.') ? 'begins with "@" or "."'
           : readMoment(name, 0n) !== undefined || /^(?:txn-|GMT-)/.test(name) ? 'is a moment of its own'
-            : undefined;
+            : name === 'deleted' ? 'means what was deleted'
+              : undefined;
   if (fault !== undefined) throw new VolumeError('EINVAL', `"${name}" cannot name a pin: it ${fault}; choose another name`);
 }
 

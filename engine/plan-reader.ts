@@ -35,7 +35,9 @@ export class PlanReader {
   async plan(snapshot: number, file: FileId, knownSize?: bigint): Promise<Plan> {
     const size = knownSize ?? decodeAttributes(await this.#resolver.attributes(snapshot, file)).size;
     const plannedAt = lsn(await this.#caughtUp());
-    return { file, size, plannedAt, pieces: planPieces(this.#index, file, snapshot, Number(size)) };
+    const pieces = planPieces(this.#index, file, snapshot, Number(size));
+    this.#resolver.refuseBelowFloor(file, snapshot);
+    return { file, size, plannedAt, pieces };
   }
 
   async read(snapshot: number, file: FileId, offset: bigint, length: number): Promise<Buffer> {

@@ -7,6 +7,8 @@
  * 2. A policy that is accepted makes sense: ages and spacings grow along the ladder, and limits leave something.
  */
 import { VolumeError } from './errors.js';
+import { checkFileRules, readCount, readFileRule, writeFileRule } from './file-rules.js';
+import type { AgeText, FileRule } from './file-rules.js';
 import type { Rung, Spacing } from './retention.js';
 
 export interface Policy {
@@ -16,6 +18,9 @@ export interface Policy {
   readonly diskShare: number;
   /** What is younger is given up for nothing, not even on a full disk. */
   readonly atLeastMs: number;
+  /** So many versions of each file for which no rule of its own speaks, besides the file as it is (Infinity: all). */
+  readonly versions: number;
+  readonly rules: readonly FileRule[];
 }
 
 /** As it stands in volume.json and is written on the command line. */
@@ -23,27 +28,42 @@ export interface PolicyText {
   readonly ladder: string;
   readonly diskShare: string;
   readonly atLeast: string;
+  /** A number, or "all". */
+  readonly versions: string;
+  /** As `*.tmp=none`. */
+  readonly keep: readonly string[];
 }
 
-export const defaultPolicyText: PolicyText = { ladder: '24h:all,7d:1m,30d:1h,1y:1d,forever:1mo', diskShare: '30%', atLeast: '1h' };
+export const defaultPolicyText: PolicyText = { ladder: '24h:all,7d:1m,30d:1h,1y:1d,forever:1mo', diskShare: '30%', atLeast: '1h', versions: 'all', keep: [] };
 
 const day = 86_400_000;
 const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: day, w: 7 * day, mo: 30 * day, y: 365 * day };
+/** How ages are written here, for rules of files. */
+export const ages: AgeText = { read: readAge, write: writeAge };
 const written = /^(\d+)(s|mo|m|h|d|w|y)$/;
 
 /** Throws VolumeError EINVAL with what is wrong, where, and what would be right. */
 export function readPolicy(text: PolicyText): Policy {
-  const policy = { ladder: readLadder(text.ladder), diskShare: readShare(text.diskShare), atLeastMs: readAge(text.atLeast, 'at-least') };
+  const policy = {
+    ladder: readLadder(text.ladder), diskShare: readShare(text.diskShare), atLeastMs: readAge(text.atLeast, 'at-least'),
+    versions: text.versions === 'all' ? Infinity : readCount(text.versions, 'versions'), rules: text.keep.map((rule) => readFileRule(rule, ages)),
+  };
   const reach = policy.ladder.at(-1)!.upToMs;
   if (policy.atLeastMs > reach) {
     refuse(`at-least is ${text.atLeast}, but the ladder keeps nothing that old ("${text.ladder}"); make the ladder longer or at-least shorter`);
   }
+  checkFileRules(policy.rules, ages);
+  for (const { glob, limit } of policy.rules) {
+    if (limit.kind !== 'age') continue;
+    if (limit.ageMs > reach) refuse(`the rule of ${glob} is for ${writeAge(limit.ageMs)}, but the ladder keeps nothing that old ("${text.ladder}"); make the ladder longer or the rule shorter`);
+    if (limit.ageMs < policy.atLeastMs) refuse(`the rule of ${glob} is for ${writeAge(limit.ageMs)}, but at-least keeps all for ${text.atLeast}; make at-least shorter or the rule longer`);
+  }
   return policy;
 }
 
-export function writePolicy({ ladder, diskShare, atLeastMs }: Policy): PolicyText {
+export function writePolicy({ ladder, diskShare, atLeastMs, versions, rules }: Policy): PolicyText {
   const rungs = ladder.map(({ upToMs, every }) => `${upToMs === Infinity ? 'forever' : writeAge(upToMs)}:${writeSpacing(every)}`);
-  return { ladder: rungs.join(','), diskShare: `${Math.round(diskShare * 1e6) / 1e4}%`, atLeast: writeAge(atLeastMs) };
+  return { ladder: rungs.join(','), diskShare: `${Math.round(diskShare * 1e6) / 1e4}%`, atLeast: writeAge(atLeastMs), versions: versions === Infinity ? 'all' : String(versions), keep: rules.map((rule) => writeFileRule(rule, ages)) };
 }
 
 function readLadder(text: string): Rung[] {

@@ -7,7 +7,7 @@
  *    live tree *before* that wait: a change logs its pre-image before it acts, so a live value that is already new is
  *    always found with its pre-image in the index.
  */
-import type { Attributes, Change, Difference, FileId, ListedEntry, LogQuery, Lsn, Pin, Plan, ResolvedEntry, Transaction, Txid, VerifyReport, VerifyRequest, VolumeStatus } from './types.js';
+import type { Attributes, Change, DeletedContents, Difference, FileId, ListedEntry, LogQuery, Lsn, Pin, Plan, ResolvedEntry, Transaction, Txid, VerifyReport, VerifyRequest, VolumeStatus } from './types.js';
 
 export interface History {
   readonly rootId: FileId;
@@ -56,6 +56,9 @@ export interface History {
   diff(path: Buffer, from: Txid, to: Txid): Promise<Difference[]>;
   /** Entries that existed in the directory at some time ≤ snapshot and not at the snapshot. */
   deletedEntries(snapshot: Txid, directory: FileId): Promise<(ResolvedEntry & { readonly deletedAt: Txid })[]>;
+
+  /** What was deleted in the last day: what `.snapshots/@deleted` shows. */
+  readonly bin: { deletedIn(directory: FileId): Promise<DeletedContents> };
 
   pins(): Pin[];
   pin(name: string, txid: Txid): Promise<void>;

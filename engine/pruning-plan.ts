@@ -3,18 +3,20 @@
  *
  * Invariants:
  * 1. Nothing is changed here.
- * 2. What is younger than the ladder's first rung of every transaction is not even looked at.
+ * 2. What is younger than the ladder's first rung of every transaction is not even looked at, unless it was judged before.
+ * 3. What is judged never becomes less.
  */
-import { decodeEnd, endBodyBytes, endReasons } from './log-bodies.js';
-import { numberKey, table, txidAtEnd } from './index-keys.js';
+import { table, txidAtEnd } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
-import { readNumberBE, txidBytes } from './ids.js';
+import { txidBytes } from './ids.js';
 import { Kept } from './kept.js';
 import { recordHeaderBytes } from './log-format.js';
 import { pacer } from './pacer.js';
 import type { Policy } from './policy.js';
 import { keptPoints, ladderRule, quality, txidRule, youngRule } from './retention.js';
 import type { Point } from './retention.js';
+import type { Transactions } from './transactions.js';
+import type { Transaction } from './types.js';
 
 export interface PruningPlan {
   /** Moments that were looked at, and how many of them go. */
@@ -27,9 +29,7 @@ export interface PruningPlan {
 }
 
 export interface PlanOptions {
-  readonly index: IndexStore;
-  /** Transaction 0 and its time, while it is still a moment. */
-  readonly zero: Point | undefined;
+  readonly transactions: Pick<Transactions, 'horizon'> & { all(): Iterable<Transaction> };
   /** Pinned or in use. */
   readonly held: ReadonlySet<number>;
   readonly policy: Policy;
@@ -39,8 +39,8 @@ export interface PlanOptions {
 const settledReasons = new Set(['sync', 'close']);
 const noPoint: Point = { txid: 0, timeMs: 0, quality: quality.any };
 
-export async function planPruning({ index, zero, held, policy, nowMs }: PlanOptions): Promise<PruningPlan> {
-  const points = await oldPoints(index, zero, policy, nowMs);
+export async function planPruning({ transactions, held, policy, nowMs }: PlanOptions): Promise<PruningPlan> {
+  const points = await oldPoints(transactions, policy, nowMs);
   const rules = [ladderRule(policy.ladder), txidRule(held), youngRule(policy.atLeastMs)];
   const stay = keptPoints(points, rules, nowMs);
   const gone = points.length - stay.length;
@@ -48,16 +48,26 @@ export async function planPruning({ index, zero, held, policy, nowMs }: PlanOpti
   if (gone === 0) return { judged: points.length, gone, kept: new Float64Array(0), oldestMs };
   const staying = new Set(stay.map(({ txid }) => txid));
   const lastGone = points.findLast(({ txid }) => !staying.has(txid))!.txid;
-  const end = stay.findIndex(({ txid }) => txid > lastGone);
+  // Never less than was judged before: what is gone already must not count as not judged, and come back.
+  const horizon = transactions.horizon();
+  const end = stay.findIndex(({ txid }) => txid > lastGone && txid >= horizon);
   return { judged: points.length, gone, kept: Float64Array.from(stay.slice(0, end + 1), ({ txid }) => txid), oldestMs };
 }
 
-/** Bytes of pre-images in the log that nobody needs once only `kept` is kept. Walks all of the index's data entries. */
-export async function bytesFreed(index: IndexStore, kept: Kept): Promise<number> {
+/** The same plan, but these stay as well. */
+export function withHeld(plan: PruningPlan, txids: Iterable<number>): PruningPlan {
+  if (plan.gone === 0) return plan;
+  const kept = new Kept(plan.kept);
+  const more = [...txids].filter((txid) => txid < plan.kept.at(-1)! && !kept.has(txid));
+  return more.length === 0 ? plan : { ...plan, gone: plan.gone - more.length, kept: Float64Array.from([...plan.kept, ...more]).sort() };
+}
+
+/** Bytes of pre-images in the log that nobody needs once only `kept` is kept: by all of the index's data entries, or those from `start` on that share so many bytes. */
+export async function bytesFreed(index: IndexStore, kept: Pick<Kept, 'atOrAfter' | 'before'>, start: Buffer = Buffer.of(table.data), prefixLength = 1): Promise<number> {
   const pause = pacer();
   let bytes = 0;
   let last: { readonly key: Buffer; readonly shownBy: number } | undefined;
-  for (const { key, value } of index.scan(Buffer.of(table.data), 1)) {
+  for (const { key, value } of index.scan(start, prefixLength)) {
     await pause();
     const txid = txidAtEnd(key);
     const isSameThing = last !== undefined && key.compare(last.key, 0, last.key.length - txidBytes, 0, key.length - txidBytes) === 0;
@@ -68,17 +78,16 @@ export async function bytesFreed(index: IndexStore, kept: Kept): Promise<number>
 }
 
 /** All moments that are older than what is kept whole, and the first that is not. */
-async function oldPoints(index: IndexStore, zero: Point | undefined, policy: Policy, nowMs: number): Promise<Point[]> {
+async function oldPoints(transactions: PlanOptions['transactions'], policy: Policy, nowMs: number): Promise<Point[]> {
   const pause = pacer();
   const [first] = policy.ladder;
   const wholeFromMs = first?.every === 'transaction' ? nowMs - first.upToMs : Infinity;
-  const points: Point[] = zero === undefined ? [] : [zero];
-  for (const { key, value } of index.scan(numberKey(table.transaction, 0), 1)) {
+  const points: Point[] = [];
+  for (const { txid, timeNs, reason, quiescent } of transactions.all()) {
     await pause();
-    const { timeNs, reason } = decodeEnd(value, value.length - endBodyBytes);
     const timeMs = Number(timeNs / 1_000_000n);
-    points.push({ txid: readNumberBE(key, 1), timeMs, quality: settledReasons.has(endReasons[reason] ?? '') ? quality.settled : quality.any });
-    if (timeMs > wholeFromMs) break;
+    points.push({ txid: Number(txid), timeMs, quality: quiescent ? quality.quiescent : settledReasons.has(reason) ? quality.settled : quality.any });
+    if (timeMs > wholeFromMs && Number(txid) >= transactions.horizon()) break;
   }
   return points;
 }

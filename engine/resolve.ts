@@ -7,6 +7,7 @@
  * 2. A live value is read *before* the index is waited for, and counts only if the index then still has no undo entry: a
  *    change logs its pre-image before it acts.
  * 3. The store itself is in no directory.
+ * 4. Nothing is shown of a file below its floor: that is looked at last, for what goes is hidden before it goes.
  */
 import { attributesBytes, directoryType, regularType, sizeInAttributes } from './attributes.js';
 import { ChangesSince } from './changed-since.js';
@@ -14,6 +15,7 @@ import type { ChangedSince } from './changed-since.js';
 import { unpackDirectory } from './directory-entries.js';
 import type { DirectoryEntry } from './directory-entries.js';
 import { VolumeError, codeOf } from './errors.js';
+import { Floors } from './floors.js';
 import { fileKey, filePrefix, fileTxidKey, nameInKey, namedKey, table, txidAtEnd } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
 import { lsn } from './ids.js';
@@ -39,6 +41,7 @@ export class Resolver {
   readonly #index: IndexStore;
   readonly #paths: Paths;
   readonly #changes: ChangesSince;
+  readonly #floors: Floors;
   readonly #caughtUp: () => Promise<number>;
 
   constructor(native: NativeVolume, index: IndexStore, paths: Paths, caughtUp: () => Promise<number>) {
@@ -46,6 +49,7 @@ export class Resolver {
     this.#index = index;
     this.#paths = paths;
     this.#changes = new ChangesSince(index);
+    this.#floors = new Floors(index);
     this.#caughtUp = caughtUp;
   }
 
@@ -58,12 +62,12 @@ export class Resolver {
       await this.#caughtUp();
       undo = nameUndo(this.#index, directory, name, snapshot);
       if (undo === undefined) {
-        if (live === undefined) return undefined;
+        if (live === undefined || this.#floors.hides(live.file, snapshot)) return undefined;
         this.#paths.learn(live.file, directory, name);
         return { name, file: live.file, type: live.type };
       }
     }
-    return undo.before === 0n ? undefined : { name, file: undo.before, type: undo.typeBefore };
+    return undo.before === 0n || this.#floors.hides(undo.before, snapshot) ? undefined : { name, file: undo.before, type: undo.typeBefore };
   }
 
   /** The file behind a path, symlinks not followed; undefined when absent. */
@@ -93,21 +97,24 @@ export class Resolver {
     const plannedAt = await this.#caughtUp();
     // Asked for again: what happened while the live values were read counts.
     const changed = this.#changes.upTo(snapshot, plannedAt, entries.length);
-    return entries.map(({ name, file, type, attributes: live }) => {
+    const listed = entries.map(({ name, file, type, attributes: live }) => {
       const undo = this.#attributesUndo(file, snapshot, changed);
       const attributes = undo ?? live ?? gone.get(file) ?? lostAttributes(type);
       return { name, file, type, attributes, plan: type === regularType ? this.#planListed(snapshot, file, undo, lsn(plannedAt), changed) : undefined };
     });
+    return this.#floors.areNone() ? listed : listed.filter(({ file }) => !this.#floors.hides(file, snapshot));
   }
 
   /** Throws VolumeError ENOENT for a file that is gone for good. */
   async attributes(snapshot: number, file: FileId): Promise<Buffer> {
     await this.#caughtUp();
     const undo = this.#attributesUndo(file, snapshot);
+    this.refuseBelowFloor(file, snapshot);
     if (undo !== undefined) return undo;
     const live = ifThere(() => this.#native.stat(file, this.#paths.hint(file)));
     await this.#caughtUp();
     const found = this.#attributesUndo(file, snapshot) ?? live;
+    this.refuseBelowFloor(file, snapshot);
     if (found === undefined) throw new VolumeError('ENOENT', 'the file is gone: it was removed while the volume was not mounted');
     return found;
   }
@@ -120,12 +127,18 @@ export class Resolver {
       if (value === undefined) found.delete(name.toString('latin1'));
       else found.set(name.toString('latin1'), { name, value });
     }
+    this.refuseBelowFloor(file, snapshot);
     return [...found.values()];
   }
 
   /** A symlink's target never changes: it is made with it. */
   readLink(file: FileId): Buffer {
     return this.#native.readLink(file, this.#paths.hint(file));
+  }
+
+  /** To be called after what is shown was read: throws VolumeError ENOENT when the snapshot shows nothing of the file any more. */
+  refuseBelowFloor(file: FileId, snapshot: number): void {
+    if (this.#floors.hides(file, snapshot)) throw new VolumeError('ENOENT', 'of this file only what is younger is kept, by the policy of the volume');
   }
 
   /** The attributes that a file had before a transaction changed it; undefined when the index has none. */

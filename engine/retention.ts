@@ -14,6 +14,8 @@ export interface Point {
   readonly timeMs: number;
   /** How good a moment it was: see `quality`. */
   readonly quality: number;
+  /** Nothing to count: as a version of a file, an empty one, or one that only got another name. */
+  readonly isMinor?: boolean;
 }
 
 /** One point a stretch: of so many ms, of a calendar month (UTC), or every transaction. */
@@ -54,15 +56,42 @@ export function txidRule(txids: ReadonlySet<number>): Rule {
   return (points) => points.map(({ txid }) => txids.has(txid));
 }
 
+/** What is younger than this. */
+export function ageRule(ageMs: number): Rule {
+  return (points, nowMs) => points.map(({ timeMs }) => nowMs - timeMs < ageMs);
+}
+
+/** So many of the newest that count, and what lies between. */
+export function newestRule(count: number): Rule {
+  return (points) => {
+    let first = points.length;
+    for (let left = count; left > 0 && first > 0; first--) if (points[first - 1]!.isMinor !== true) left--;
+    return points.map((_, index) => index >= first);
+  };
+}
+
 /** What is younger than this is never given up, whatever the limits say; nor is the newest point. */
 export function youngRule(ageMs: number): Rule {
-  return (points, nowMs) => points.map(({ timeMs }, index) => nowMs - timeMs < ageMs || index === points.length - 1);
+  const [isYoung, isNewest] = [ageRule(ageMs), newestRule(1)];
+  return (points, nowMs) => {
+    const newest = isNewest(points, nowMs);
+    return isYoung(points, nowMs).map((young, index) => young || newest[index]!);
+  };
 }
 
 /** The points that no rule lets go, oldest first. */
 export function keptPoints(points: readonly Point[], rules: readonly Rule[], nowMs: number): Point[] {
   const held = rules.map((rule) => rule(points, nowMs));
   return points.filter((_, index) => held.some((ofRule) => ofRule[index]));
+}
+
+/**
+ * How many of the oldest points may go, where only a beginning can: those before the first that a rule holds. (Versions of a file, each by the transaction that ended it: a
+ * file's floor cuts off what is below.)
+ */
+export function goneBelow(points: readonly Point[], rules: readonly Rule[], nowMs: number): number {
+  const first = keptPoints(points, rules, nowMs)[0];
+  return first === undefined ? points.length : points.indexOf(first);
 }
 
 /** The same ladder, but nothing older than so many ms. */

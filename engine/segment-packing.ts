@@ -2,8 +2,8 @@
  * Gives back the space of records that nobody needs any more: a closed segment of the log is replaced by a packed one that holds the others, each at
  * the LSN it always had (docs/FORMAT.md). In: the log's directory, and who says which records are needed. Out: a smaller file, or the old one.
  *
- * It reads the segment twice: headers, to decide; everything, to copy. With the writing that takes most of a second, so it is meant for a worker. One at a
- * time per log, by the process that has the store's lock; afterwards the addon has to be told (`replaceSegment`), which reads on in the old file until then.
+ * It reads the segment once, and once more when too much of it is needed to be kept in memory until all is decided. With the writing that takes most of a second, so it is meant for a worker. By the
+ * process that has the store's lock; afterwards the addon has to be told (`replaceSegment`), which reads on in the old file until then.
  *
  * Invariants:
  * 1. The segment's name always leads to a whole file, the old one or the new one, whatever fails and whenever the process or the power goes.
@@ -13,7 +13,7 @@
  *    that take more than they give.
  */
 import assert from 'node:assert';
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { VolumeError, codeOf, messageOf } from './errors.js';
 import type { VolumeErrorCode } from './errors.js';
@@ -26,6 +26,7 @@ import type { Segment } from './log-segments.js';
 import { encodeRunTable } from './run-table.js';
 import type { Run } from './run-table.js';
 import { syncDirectory } from './store-files.js';
+import { writeAll } from './write-all.js';
 
 export interface PackOptions {
   /** The log's. */
@@ -34,8 +35,8 @@ export interface PackOptions {
   /** NativeVolume's, read before: segments that end above it are refused. */
   readonly packableBelow: number;
   readonly crc: Crc;
-  /** NativeAddon's. */
-  readonly unsharedBytes: (path: string) => number;
+  /** What removing the segment's file would give back (NativeAddon.unsharedBytes). */
+  readonly ownBytes: number;
   /** The least part of what the file takes that must be given back, else it is left alone. Default: 1/8, which costs seven times as much writing. */
   readonly leastShare?: number;
 }
@@ -55,6 +56,8 @@ interface Choice {
   readonly runs: readonly Run[];
   readonly recordsKept: number;
   readonly recordsLeftOut: number;
+  /** What the runs hold; undefined when it is too much. */
+  readonly living: Living | undefined;
 }
 
 interface Job {
@@ -67,6 +70,8 @@ interface Job {
 const leastShareDefault = 1 / 8;
 const blockBytes = 4096;
 const copyBytes = 1 << 20;
+/** What is needed of most segments, and little enough to be kept in memory. */
+const livingBytesMax = 16 << 20;
 const unfinishedName = /^[0-9a-f]{16}\.log\.new$/;
 
 /**
@@ -80,7 +85,7 @@ export function packSegment(options: PackOptions, keep: (record: RecordView) => 
   const choice = choose(job, keep);
   const { recordsKept, recordsLeftOut } = choice;
   const head = encodeHead(job, choice);
-  const bytesBefore = options.unsharedBytes(path);
+  const bytesBefore = options.ownBytes;
   const bytesNeeded = Math.ceil((head.length + livingBytes(choice)) / blockBytes) * blockBytes;
   const least = Math.max(bytesBefore * (options.leastShare ?? leastShareDefault), blockBytes);
   if (bytesBefore - bytesNeeded < least) return { isPacked: false, bytesBefore, bytesAfter: bytesBefore, recordsKept, recordsLeftOut };
@@ -89,7 +94,7 @@ export function packSegment(options: PackOptions, keep: (record: RecordView) => 
     writePacked(job, choice, head, aside);
     renameSync(aside, path);
   } catch (error) {
-    removeUnfinishedPacking(options.directory);
+    rmSync(aside, { force: true });
     throw packError(error, `${nameOf(job)} cannot be packed and stays as it is`);
   }
   try {
@@ -97,7 +102,7 @@ export function packSegment(options: PackOptions, keep: (record: RecordView) => 
   } catch (error) {
     throw packError(error, `${nameOf(job)} was packed, but after a power cut it may be the old one again`);
   }
-  return { isPacked: true, bytesBefore, bytesAfter: options.unsharedBytes(path), recordsKept, recordsLeftOut };
+  return { isPacked: true, bytesBefore, bytesAfter: bytesOf(path), recordsKept, recordsLeftOut };
 }
 
 /** Removes what a crash left of packing, as far as that can be done. To be called by who has the store's lock, while nobody packs. */
@@ -107,6 +112,11 @@ export function removeUnfinishedPacking(directory: string): void {
   } catch {
     // It only takes space, and the next open tries again.
   }
+}
+
+/** What a file takes that shares nothing with others. */
+function bytesOf(path: string): number {
+  return statSync(path).blocks * 512;
 }
 
 function prepare(options: PackOptions): Job {
@@ -126,7 +136,8 @@ function choose(job: Job, keep: (record: RecordView) => boolean): Choice {
   const runs: { offset: number; length: number }[] = [];
   let recordsKept = 0;
   let recordsLeftOut = 0;
-  eachRecord(job, 'headers', (record) => {
+  let living: Living | undefined = new Living();
+  eachRecord(job, (record) => {
     if (!keep(record)) {
       recordsLeftOut++;
       return;
@@ -134,20 +145,21 @@ function choose(job: Job, keep: (record: RecordView) => boolean): Choice {
     recordsKept++;
     const offset = record.lsn - base;
     const length = alignRecord(record.length);
+    if (living?.put(record) === false) living = undefined;
     const last = runs.at(-1);
     if (last !== undefined && last.offset + last.length === offset) last.length += length;
     else runs.push({ offset, length });
   });
-  return { runs, recordsKept, recordsLeftOut };
+  return { runs, recordsKept, recordsLeftOut, living };
 }
 
-/** All records of the segment. Throws VolumeError EIO when any of it is damaged. */
-function eachRecord(job: Job, bodies: LogReaderOptions['bodies'], visit: (record: RecordView) => void): void {
+/** All records of the segment, each with its checksum compared, for a damaged header may tell lies about what it is. Throws VolumeError EIO when any of it is damaged. */
+function eachRecord(job: Job, visit: (record: RecordView) => void): void {
   const { options: { directory, crc }, segment: { base }, end } = job;
   const onDamage: LogReaderOptions['onDamage'] = ({ lsn }) => {
     throw new VolumeError('EIO', `${nameOf(job)} is damaged at position ${lsn}, so nothing is left out of it; run "tidemark verify" to see what is lost`);
   };
-  const reader = new LogReader({ directory, position: base, crc, bodies, onDamage });
+  const reader = new LogReader({ directory, position: base, crc, bodies: 'all', onDamage });
   try {
     for (let record = reader.next(end); record !== undefined; record = reader.next(end)) visit(record);
   } finally {
@@ -182,7 +194,8 @@ function writePacked(job: Job, choice: Choice, head: Buffer, path: string): void
   try {
     const sink = new Sink(fd);
     sink.put(head, 0, head.length);
-    copyRuns(job, choice, sink);
+    if (choice.living === undefined) copyRuns(job, choice, sink);
+    else for (const piece of choice.living.pieces()) sink.put(piece, 0, piece.length);
     sink.flush();
     assert(sink.length === head.length + livingBytes(choice), 'every record that is kept was copied');
     fsyncSync(fd);
@@ -191,16 +204,44 @@ function writePacked(job: Job, choice: Choice, head: Buffer, path: string): void
   }
 }
 
-/** Every record is read and its checksum compared, the ones left out too: a damaged header may have told lies about what it is. */
 function copyRuns(job: Job, { runs }: Choice, sink: Sink): void {
   let index = 0;
-  eachRecord(job, 'all', (record) => {
+  eachRecord(job, (record) => {
     const offset = record.lsn - job.segment.base;
     while (index < runs.length && runs[index]!.offset + runs[index]!.length <= offset) index++;
     if (index === runs.length || offset < runs[index]!.offset) return;
     sink.put(record.buffer, record.start, record.length);
     sink.skip(alignRecord(record.length) - record.length);
   });
+}
+
+/** Records that are needed, in order, each with the zeros that align it. */
+class Living {
+  readonly #pieces: Buffer[] = [];
+  #used = copyBytes;
+  #bytes = 0;
+
+  /** false, and it is not there, when it would be too much. */
+  put({ buffer, start, length }: RecordView): boolean {
+    const aligned = alignRecord(length);
+    this.#bytes += aligned;
+    if (this.#bytes > livingBytesMax) return false;
+    for (let done = 0; done < aligned;) {
+      if (this.#used === copyBytes) {
+        this.#pieces.push(Buffer.alloc(copyBytes));
+        this.#used = 0;
+      }
+      const count = Math.min(aligned - done, copyBytes - this.#used);
+      if (done < length) buffer.copy(this.#pieces.at(-1)!, this.#used, start + done, start + Math.min(length, done + count));
+      this.#used += count;
+      done += count;
+    }
+    return true;
+  }
+
+  * pieces(): Generator<Buffer> {
+    for (const [index, piece] of this.#pieces.entries()) yield index === this.#pieces.length - 1 ? piece.subarray(0, this.#used) : piece;
+  }
 }
 
 /** Writes to a file in large pieces. */
@@ -233,7 +274,7 @@ class Sink {
   }
 
   flush(): void {
-    for (let done = 0; done < this.#used; ) done += writeSync(this.#fd, this.#buffer, done, this.#used - done);
+    writeAll(this.#fd, this.#buffer.subarray(0, this.#used));
     this.#written += this.#used;
     this.#used = 0;
   }

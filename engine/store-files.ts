@@ -8,12 +8,14 @@
  * 2. volume.json appears whole or not at all; of what it says here nothing is ever changed (store-policy.ts keeps the policy in it).
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, realpathSync, renameSync, rmSync, statSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { VolumeError, codeOf, messageOf, openError } from './errors.js';
 
 export const storeName = '.tidemark';
 export const volumeFormat = 1;
+/** Directories of objects, the first segment, an index, the reserve of a small disk. */
+const newStoreBytes = 4 << 20;
 
 export interface StoreFiles {
   readonly id: string;
@@ -28,15 +30,16 @@ export interface StoreFiles {
   close(): void;
 }
 
-/** Throws VolumeError with the remedy. */
-export function openStoreFiles(directory: string): StoreFiles {
+/** `descriptor`: one of the directory, for when a mount of ours hides it. Throws VolumeError with the remedy. */
+export function openStoreFiles(directory: string, descriptor?: number): StoreFiles {
   try {
-    refuseOwnMount(directory);
-    const fd = openSync(directory, 'r');
+    if (descriptor === undefined) refuseOwnMount(directory);
+    const fd = openSync(descriptor === undefined ? directory : `/proc/self/fd/${descriptor}`, 'r');
     try {
       if (!statSync(`/proc/self/fd/${fd}`).isDirectory()) throw new VolumeError('ENOTDIR', `${directory} is not a directory; give the directory that is to be protected`);
       const root = `/proc/self/fd/${fd}`;
       const store = join(root, storeName);
+      refuseFullDisk(root, directory);
       makeStore(store);
       const { id, createdNs } = readOrMake(store, directory);
       return { id, createdNs, root, store, log: join(store, 'log'), index: join(store, 'index'), objects: join(store, 'objects'), close: () => { closeSync(fd); } };
@@ -55,6 +58,15 @@ export function makeDirectory(path: string): void {
     mkdirSync(path, 0o700);
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw error;
+  }
+}
+
+/** A store that is there may be able to give up history; a new one that could not be made whole would only be in the way. */
+function refuseFullDisk(root: string, directory: string): void {
+  if (statSync(join(root, storeName, 'volume.json'), { throwIfNoEntry: false }) !== undefined) return;
+  const { bavail, bsize } = statfsSync(root);
+  if (bavail * bsize < newStoreBytes) {
+    throw new VolumeError('ENOSPC', `the disk of ${directory} is full (${Math.floor(bavail * bsize / 1024)} KiB free, and a new store takes ${newStoreBytes >> 20} MiB); free some space and try again`);
   }
 }
 

@@ -23,6 +23,16 @@ export function readPolicyText(root: string): PolicyText {
   }
 }
 
+/** Globs of files that get no history; none where the policy cannot be read: then too much is kept rather than too little. */
+export function policyExcludes(root: string): string[] {
+  try {
+    return readPolicy(readPolicyText(root)).rules.filter(({ limit }) => limit.kind === 'none').map(({ glob }) => glob);
+  } catch (error) {
+    if (error instanceof VolumeError) return [];
+    throw error;
+  }
+}
+
 /** Undefined: the defaults. Throws VolumeError EINVAL for a policy that makes no sense; then nothing is changed. */
 export function keepPolicyText(root: string, text: PolicyText | undefined): void {
   if (text !== undefined) readPolicy(text);

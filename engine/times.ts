@@ -11,6 +11,8 @@ import { MomentError } from './errors.js';
 import { fileTxidKey, filePrefix, table, txidAtEnd } from './index-keys.js';
 import type { IndexStore } from './index-store.js';
 import { txid as toTxid } from './ids.js';
+import { judged } from './judged.js';
+import type { Judged } from './judged.js';
 import { floorSecond, formatMoment, localTime, nsPerSecond, readMoment } from './moments.js';
 import { thin } from './thinning.js';
 import type { Pins } from './pins.js';
@@ -19,10 +21,22 @@ import type { FileId, Txid } from './types.js';
 
 export const listedNamesMax = 500;
 
+/** Samba reads a list twice a request, and Explorer asks at least twice; to go through a history of thousands of moments each time takes long. */
+const rememberedNs = 10n * nsPerSecond;
+const rememberedLists = 32;
+
 export interface SnapshotName {
   readonly name: string;
   readonly txid: Txid;
   readonly timeNs: bigint;
+}
+
+/** A list, and all that it was made from. */
+interface MadeList extends Judged {
+  readonly moments: Moment[];
+  readonly newest: number | undefined;
+  readonly room: number;
+  readonly nowNs: bigint;
 }
 
 export class Times {
@@ -30,7 +44,8 @@ export class Times {
   readonly #pins: Pins;
   readonly #index: IndexStore;
   readonly #nowNs: () => bigint;
-  #listed: { last: number; second: bigint; thinned: Moment[] } | undefined;
+  /** Lists made lately, by directory; undefined: the root's. */
+  readonly #made = new Map<FileId | undefined, MadeList>();
 
   constructor(transactions: Transactions, pins: Pins, index: IndexStore, nowNs: () => bigint) {
     this.#transactions = transactions;
@@ -62,7 +77,7 @@ export class Times {
     const nowNs = this.#clockNs();
     const pins = this.#pins.all().slice(0, listedNamesMax).map(({ name, txid, timeNs }) => ({ name, txid, timeNs }));
     const room = listedNamesMax - pins.length;
-    const moments = room < 2 ? [] : directory === undefined ? this.#thinned(nowNs, room) : thin((timeNs) => this.#lastIn(directory, timeNs), nowNs, room);
+    const moments = room < 2 ? [] : this.#thinned(directory, nowNs, room);
     const names = moments.map(({ txid, timeNs }) => ({
       name: formatMoment(timeNs, floorSecond(timeNs) + nsPerSecond > nowNs ? 'nanosecond' : 'second'), txid: toTxid(txid), timeNs,
     }));
@@ -73,14 +88,21 @@ export class Times {
     return this.#transactions.oldestNs();
   }
 
-  /** The root's list, kept for the second it was made in: Samba asks twice a request. */
-  #thinned(nowNs: bigint, room: number): Moment[] {
-    const last = Number(this.#transactions.last().txid);
-    const second = floorSecond(nowNs);
-    if (this.#listed?.last !== last || this.#listed.second !== second || this.#listed.thinned.length > room) {
-      this.#listed = { last, second, thinned: thin((timeNs) => this.#transactions.atOrBefore(timeNs), nowNs, room) };
-    }
-    return this.#listed.thinned;
+  /** Made again when something was added or given up, and after a while, as it depends on the clock too. */
+  #thinned(directory: FileId | undefined, nowNs: bigint, room: number): Moment[] {
+    const lastBefore = (timeNs: bigint): Moment | undefined => (directory === undefined ? this.#transactions.atOrBefore(timeNs) : this.#lastIn(directory, timeNs));
+    const newest = lastBefore(nowNs)?.txid;
+    const { oldest, horizon } = judged(this.#index);
+    const made = this.#made.get(directory);
+    const ageNs = nowNs - (made?.nowNs ?? 0n);
+    const holds = made?.newest === newest && made?.oldest === oldest && made.horizon === horizon && made.room === room && ageNs >= 0n && ageNs < rememberedNs;
+    if (holds) return made.moments;
+    const moments = thin(lastBefore, nowNs, room);
+    this.#made.delete(directory);
+    this.#made.set(directory, { moments, newest, oldest, horizon, room, nowNs });
+    const [first] = this.#made.keys();
+    if (this.#made.size > rememberedLists) this.#made.delete(first);
+    return moments;
   }
 
   /** The last transaction at or before a time in which something in the directory changed. */

@@ -6,9 +6,10 @@
  * 2. Transaction 0 is the moment the volume was made, before all history; it is there until history begins later.
  */
 import { decodeEnd, endBodyBytes, endFlag, endReasons } from './log-bodies.js';
-import { floorKey, numberKey, table, timeKey, txidMax } from './index-keys.js';
+import { numberKey, table, timeKey, txidMax } from './index-keys.js';
 import type { IndexEntry, IndexStore } from './index-store.js';
 import { readNumberBE, txid as toTxid } from './ids.js';
+import { judged } from './judged.js';
 import type { Transaction, Txid } from './types.js';
 
 /** A transaction's number and time. */
@@ -28,7 +29,7 @@ export class Transactions {
 
   /** Undefined when it has not ended, or is no longer kept. */
   get(txid: Txid | number): Transaction | undefined {
-    if (Number(txid) === 0) return this.#oldest() === 0 ? this.zero() : undefined;
+    if (Number(txid) === 0) return judged(this.#index).oldest === 0 ? this.zero() : undefined;
     const value = this.#index.get(numberKey(table.transaction, Number(txid)));
     return value === undefined ? undefined : decode(toTxid(txid), value);
   }
@@ -44,19 +45,36 @@ export class Transactions {
     return entry === undefined ? undefined : { txid: readNumberBE(entry.value, 0), timeNs: entry.key.readBigUInt64BE(1) };
   }
 
-  /** Time of the oldest moment that can be read. */
-  oldestNs(): bigint {
-    return this.get(this.#oldest())?.timeNs ?? this.#createdNs;
+  /** When the last moment up to a transaction ended; undefined when there is none. */
+  timeUpTo(txid: number): bigint | undefined {
+    return fromEntry(this.#index.atOrBefore(numberKey(table.transaction, txid), 1))?.timeNs;
   }
 
-  #oldest(): number {
-    const floor = this.#index.get(floorKey);
-    return floor === undefined ? 0 : readNumberBE(floor, 0);
+  /** Up to here only what the index knows is a moment. */
+  horizon(): number {
+    return judged(this.#index).horizon;
+  }
+
+  /** Time of the oldest moment that can be read. */
+  oldestNs(): bigint {
+    return this.get(judged(this.#index).oldest)?.timeNs ?? this.#createdNs;
+  }
+
+  /** All moments, oldest first; safe to stop, and to wait between two of them. */
+  * all(): Generator<Transaction> {
+    const zero = this.get(0);
+    if (zero !== undefined) yield zero;
+    yield* this.after(0);
+  }
+
+  /** All that are kept of those after one, oldest first; as `all`. */
+  * after(txid: number): Generator<Transaction> {
+    for (const { key, value } of this.#index.scan(numberKey(table.transaction, txid + 1), 1)) yield decode(toTxid(readNumberBE(key, 1)), value);
   }
 
   zero(): Transaction {
     return {
-      txid: toTxid(0), timeNs: this.#createdNs, uid: 0, gid: 0, pid: 0, command: '', reason: 'start', external: false, recovered: false,
+      txid: toTxid(0), timeNs: this.#createdNs, uid: 0, gid: 0, pid: 0, command: '', reason: 'start', external: false, recovered: false, quiescent: true,
     };
   }
 }
@@ -67,10 +85,13 @@ function fromEntry(entry: IndexEntry | undefined): Transaction | undefined {
 
 function decode(txid: Txid, value: Buffer): Transaction {
   const end = decodeEnd(value, value.length - endBodyBytes);
+  const shared = end.flags & endFlag.severalActors ? 'actors' : end.flags & endFlag.severalProcesses ? 'processes' : undefined;
   return {
     txid, timeNs: end.timeNs, uid: end.uid, gid: end.gid, pid: end.pid, command: end.command,
     reason: endReasons[end.reason] ?? String(end.reason),
     external: (end.flags & endFlag.external) !== 0,
     recovered: (end.flags & endFlag.recovered) !== 0,
+    quiescent: (end.flags & endFlag.quiescent) !== 0,
+    ...(shared === undefined ? {} : { shared }),
   };
 }

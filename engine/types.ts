@@ -31,6 +31,10 @@ export interface Transaction {
   readonly reason: string;
   readonly external: boolean;
   readonly recovered: boolean;
+  /** Ended by a sync or a close while no other file was open for writing. */
+  readonly quiescent: boolean;
+  /** Other processes of the same user and program, or also other users and programs, may have made some of its changes. */
+  readonly shared?: 'processes' | 'actors';
 }
 
 /** An entry of a directory as of a snapshot. */
@@ -91,9 +95,60 @@ export interface Difference {
   readonly kind: 'added' | 'removed' | 'changed' | 'renamed' | 'attributes';
   readonly path: Buffer;
   readonly from?: Buffer;
+  /** Of 'renamed': its bytes were changed, too. */
+  readonly isWritten?: boolean;
   readonly type: number;
   readonly sizeBefore?: bigint;
   readonly sizeAfter?: bigint;
+}
+
+/** Something in the recovery bin. */
+export interface BinItem {
+  readonly kind: 'deleted' | 'replaced' | 'truncated' | 'overwritten';
+  /** The transaction that took it away: it can be read at the moment before. */
+  readonly txid: Txid;
+  readonly timeNs: bigint;
+  /** From the volume's root, with a leading slash, as it was. */
+  readonly path: Buffer;
+  readonly file: FileId;
+  /** mode & S_IFMT */
+  readonly type: number;
+  /** Of a regular file: bytes it had then. */
+  readonly size?: bigint;
+  readonly uid: number;
+  readonly pid: number;
+  readonly command: string;
+  readonly external: boolean;
+  /** false: the transaction holds others' changes, too. */
+  readonly isSure: boolean;
+}
+
+/** A name that a directory lost. */
+export interface DeletedName extends ResolvedEntry {
+  /** The last moment that shows it. */
+  readonly snapshot: Txid;
+  /** When it was deleted. */
+  readonly timeNs: bigint;
+}
+
+/** What a directory lost. */
+export interface DeletedContents {
+  /** Newest first. */
+  readonly deleted: readonly DeletedName[];
+  /** Its present directories in which, or below which, something was lost. */
+  readonly below: readonly ResolvedEntry[];
+}
+
+/** What was deleted under a path. */
+export interface DeletedVersion {
+  readonly file: FileId;
+  /** mode & S_IFMT */
+  readonly type: number;
+  /** Shows it as it was, with all that was in it. */
+  readonly snapshot: Txid;
+  readonly deletedAt: Txid;
+  /** Another name of the same file (hard link), which it still has. */
+  readonly otherName: Buffer | undefined;
 }
 
 /** A fault that verify found, with what to do. */

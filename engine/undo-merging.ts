@@ -11,7 +11,7 @@
  */
 import { isThereAfter, placed, txidAtEnd, wasThereBefore } from './index-keys.js';
 import { txidBytes, writeNumberBE } from './ids.js';
-import type { IndexEntry, IndexStore } from './index-store.js';
+import type { IndexEntry, IndexTable } from './index-store.js';
 import type { Kept } from './kept.js';
 
 /** The value of what merges, from its first and its last entry. */
@@ -24,7 +24,7 @@ interface Group {
 }
 
 /** Entries after which a walk over many things lets others have their turn. */
-const stepEntries = 1000;
+const stepEntries = 200;
 
 export const firstValue: Merge = (first) => first;
 
@@ -41,9 +41,8 @@ export const nameValue: Merge = (first, last) => {
 export type OnGone = (entry: IndexEntry) => void;
 
 export interface MergeOptions {
-  /** Where the walk begins: all entries from there on that share its first `prefixLength` bytes. */
-  readonly start: Buffer;
-  readonly prefixLength: number;
+  /** In the order of their keys; may go while they are walked over. */
+  readonly entries: Iterable<IndexEntry>;
   /** It ends behind this transaction. (Of several things, Infinity.) */
   readonly upTo: number;
   readonly merge: Merge;
@@ -51,10 +50,10 @@ export interface MergeOptions {
 }
 
 /** Each step of the walk fits into one transaction; things stay whole between two. */
-export function* mergeUndos(index: IndexStore, kept: Kept, { start, prefixLength, upTo, merge, onGone = () => {} }: MergeOptions): Generator<void> {
+export function* mergeUndos(index: IndexTable, kept: Kept, { entries, upTo, merge, onGone = () => {} }: MergeOptions): Generator<void> {
   let group: Group | undefined;
   let walked = 0;
-  for (const entry of index.scan(start, prefixLength)) {
+  for (const entry of entries) {
     const txid = txidAtEnd(entry.key);
     if (txid > upTo) break;
     if (group !== undefined && belongs(group, entry)) {
@@ -76,7 +75,7 @@ function belongs(group: Group, { key }: IndexEntry): boolean {
   return txidAtEnd(key) <= group.shownBy && group.first.key.length === key.length && key.compare(group.first.key, 0, thingBytes, 0, thingBytes) === 0;
 }
 
-function settle(index: IndexStore, kept: Kept, { first, last, shownBy }: Group, merge: Merge, onGone: OnGone): void {
+function settle(index: IndexTable, kept: Kept, { first, last, shownBy }: Group, merge: Merge, onGone: OnGone): void {
   const txid = txidAtEnd(first.key);
   const isShown = kept.before(txid) !== undefined;
   if (isShown && first === last && txid === shownBy) return;
@@ -87,7 +86,7 @@ function settle(index: IndexStore, kept: Kept, { first, last, shownBy }: Group, 
 }
 
 /** The key with another transaction at its end. */
-export function withTxid(key: Buffer, txid: number): Buffer {
+function withTxid(key: Buffer, txid: number): Buffer {
   const changed = Buffer.from(key);
   writeNumberBE(changed, key.length - txidBytes, txid);
   return changed;

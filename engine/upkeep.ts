@@ -6,6 +6,7 @@ import type { Reading } from './alarm-rules.js';
 import type { IndexService } from './index-service.js';
 import type { NativeAddon, NativeVolume } from './native.js';
 import type { Paths } from './paths.js';
+import type { RoomKeeper } from './room-keeper.js';
 import { Scrub } from './scrub.js';
 import type { StoreFiles } from './store-files.js';
 import type { VerifyReport, VerifyRequest } from './types.js';
@@ -17,6 +18,7 @@ export interface UpkeepOptions {
   readonly native: NativeVolume;
   readonly paths: Paths;
   readonly service: IndexService;
+  readonly room: RoomKeeper;
 }
 
 export class Upkeep {
@@ -45,9 +47,9 @@ export class Upkeep {
     return report;
   }
 
-  /** How the volume stands now; whoever keeps samples of the free space adds the forecast. Waits for no disk: one that hangs is what is to be found out. */
-  async read(): Promise<Omit<Reading, 'fullInDays'>> {
-    const { files, native, service } = this.#options;
+  /** How the volume stands now; whoever keeps samples of the free space adds the forecast, and whoever watches the mount the mass changes. Waits for no disk: one that hangs is what is to be found out. */
+  async read(): Promise<Omit<Reading, 'fullInDays' | 'massChange' | 'backups' | 'pair'>> {
+    const { files, native, service, room } = this.#options;
     const { bavail, bsize, blocks } = await statfs(files.root);
     const { end, durable } = native.logState();
     const { readUpTo, damaged, gaps, external, transactions } = service.progress;
@@ -55,7 +57,7 @@ export class Upkeep {
       atMs: Date.now(), logEnd: Number(end), logDurable: Number(durable), indexReadUpTo: readUpTo,
       damagedRegions: damaged, gaps, externalTransactions: external, transactions,
       scrubFaults: this.scrub.state.faults.length, scrubFailure: this.scrub.failure, verifyFaults: this.#verifyFaults,
-      freeBytes: bavail * bsize, totalBytes: blocks * bsize,
+      freeBytes: bavail * bsize, totalBytes: blocks * bsize, room: room.verdict,
     };
   }
 

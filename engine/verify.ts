@@ -10,13 +10,15 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf } from './errors.js';
+import { Floors, isPruningPending, ofOneFile } from './floors.js';
 import { fileKey, filePrefix, fileTxidKey, namedKey, numberKey, dataKey, placed, table, txidMax, decodePlaceEntry } from './index-keys.js';
+import { fileOf } from './index-packing.js';
 import type { IndexStore } from './index-store.js';
 import { generationOf, inodeOf, makeFileId, readNumberBE, readNumberLE } from './ids.js';
-import { decodeEnd, decodeName, endBodyBytes } from './log-bodies.js';
+import { decodeEnd, decodeName, endBodyBytes, endFlag } from './log-bodies.js';
 import { recordHeaderBytes, recordType, sizeClassBytes } from './log-format.js';
 import type { Crc } from './log-format.js';
-import { judged } from './living.js';
+import { judged } from './judged.js';
 import { checkingReader, describeLogFault, logRemedy } from './log-check.js';
 import type { RecordView } from './log-reader.js';
 import { LogSegments } from './log-segments.js';
@@ -67,10 +69,14 @@ class Verification {
   #readBack: ReadBackReport | undefined;
   readonly #segments: number;
   readonly #horizon: number;
+  readonly #floors: Floors;
+  readonly #areFloors: boolean;
 
   constructor(options: VerifyOptions) {
     this.#options = options;
     this.#horizon = judged(options.index).horizon;
+    this.#floors = new Floors(options.index);
+    this.#areFloors = !this.#floors.areNone();
     this.#segments = new LogSegments(options.files.log, options.crc).refresh().length;
   }
 
@@ -143,7 +149,7 @@ class Verification {
   /** `omissions`: how often the reader has met records that packing left out. */
   #record(record: RecordView, omissions: number): void {
     // What is given up is not missed.
-    if (record.txid <= this.#horizon && record.type !== recordType.end) return;
+    if ((record.txid <= this.#horizon && record.type !== recordType.end) || (this.#areFloors && this.#isBelowFloor(record))) return;
     const body = record.buffer.subarray(record.start + recordHeaderBytes, record.start + record.length);
     const file = makeFileId(record.buffer.readBigUInt64LE(record.start + 24), record.buffer.readUInt32LE(record.start + 12));
     switch (record.type) {
@@ -157,16 +163,23 @@ class Verification {
     }
   }
 
+  #isBelowFloor(record: RecordView): boolean {
+    const floor = ofOneFile.has(record.type) ? this.#floors.get(fileOf(record)) : undefined;
+    return floor !== undefined && record.txid <= floor.txid;
+  }
+
   #end(record: RecordView, body: Buffer, omissions: number): void {
     this.#transactions++;
     if (body.length < endBodyBytes) return this.#fault(`log position ${record.lsn}`, 'an END that is cut', logRemedy);
-    const { timeNs } = decodeEnd(body, record.aux);
+    const { timeNs, flags } = decodeEnd(body, record.aux);
+    const isFollowed = (flags & endFlag.followed) !== 0;
     // The END of a transaction that nobody needs any more may have been left out.
-    const mayFollow = omissions === this.#omissions ? record.txid === this.#lastTxid + 1 : record.txid > this.#lastTxid;
-    if (this.#lastTxid !== 0 && !mayFollow && this.#lastTxid >= this.#horizon) {
+    const mayFollow = omissions === this.#omissions && !isFollowed ? record.txid === this.#lastTxid + 1 : record.txid > this.#lastTxid;
+    if (this.#lastTxid !== 0 && !mayFollow && this.#lastTxid >= this.#horizon && !this.#isGivenUp(record.txid)) {
       this.#fault(`log position ${record.lsn}`, `transaction ${record.txid} follows on ${this.#lastTxid}`, logRemedy);
     }
-    if (timeNs <= this.#lastTimeNs) {
+    // A primary that was superseded goes back to the times of the one that it follows.
+    if (timeNs <= this.#lastTimeNs && !isFollowed) {
       const remedy = 'moments between the two may lead to the wrong one of them';
       this.#fault(`log position ${record.lsn}`, `transaction ${record.txid} ended before the one before it`, remedy);
     }
@@ -183,13 +196,24 @@ class Verification {
     const key = dataKey(file, record.aux, offset / classBytes, record.txid);
     const value = this.#options.index.get(key);
     // Of two of one transaction the first counts.
-    if (value === undefined || readNumberBE(value, 0) > record.lsn) this.#fault('index', `lacks the record at log position ${record.lsn}`, rebuildRemedy);
+    if (value === undefined || readNumberBE(value, 0) > record.lsn) this.#lacks('record', record);
     const change = this.#options.index.get(Buffer.concat([numberKey(table.change, record.txid), fileKey(0, file).subarray(1)]));
-    if (change === undefined) this.#fault('index', `lacks the change at log position ${record.lsn}`, rebuildRemedy);
+    if (change === undefined) this.#lacks('change', record);
   }
 
   #expect(key: Buffer, record: RecordView): void {
-    if (this.#options.index.get(key) === undefined) this.#fault('index', `lacks the record at log position ${record.lsn}`, rebuildRemedy);
+    if (this.#options.index.get(key) === undefined) this.#lacks('record', record);
+  }
+
+  #lacks(what: string, record: RecordView): void {
+    if (!this.#isGivenUp(record.txid) && !this.#isBelowFloor(record)) this.#fault('index', `lacks the ${what} at log position ${record.lsn}`, rebuildRemedy);
+  }
+
+  /** Since the check began, or just now: on a full disk history is given up at any time. */
+  #isGivenUp(txid: number): boolean {
+    const { index } = this.#options;
+    index.refresh();
+    return txid <= judged(index).horizon || isPruningPending(index);
   }
 
   #name(directory: FileId, name: Buffer): void {
@@ -203,7 +227,10 @@ class Verification {
       const where = paths.pathOf(txidMax - 1, directory)?.toString() ?? describe(directory);
       this.#fault(`${where}: ${name.toString()}`, 'is not what the log last said', 'the tree was changed past the mount; mount it again to have that recorded');
     }
-    if (last.before !== 0n && ifThere(() => native.stat(last.before, paths.hint(last.before))) === undefined && !this.#wasExternal(last.before)) {
+    if (last.before === 0n || ifThere(() => native.stat(last.before, paths.hint(last.before))) !== undefined || this.#wasExternal(last.before)) return;
+    index.refresh();
+    const isSame = nameChangeUpTo(index, directory, name, txidMax)?.before === last.before;
+    if (isSame && !this.#floors.isGone(last.before) && !isPruningPending(index)) {
       this.#fault(describe(last.before), `the file once named ${name.toString()} is neither in the tree nor in objects`, 'its old versions are lost; restore them from a backup');
     }
   }

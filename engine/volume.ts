@@ -15,36 +15,33 @@ import { Diff } from './diff.js';
 import { DiskUsage } from './disk-usage.js';
 import { VolumeError } from './errors.js';
 import { compileExcludes } from './excludes.js';
+import { ExternalSearch } from './external-search.js';
+import { Floors } from './floors.js';
 import { lsn } from './ids.js';
 import { IndexService } from './index-service.js';
 import { LogQueries } from './log-query.js';
 import { clockNs } from './moments.js';
 import { loadAddon } from './native.js';
 import type { NativeAddon, NativeVolume } from './native.js';
-import { openStore, recordExternalChanges } from './opening.js';
-import type { StoreOpenOptions } from './opening.js';
+import { openStore, sayRecovery } from './opening.js';
+import type { VolumeOpenOptions } from './opening.js';
 import { Paths } from './paths.js';
 import { Pins } from './pins.js';
 import { PlanReader } from './plan-reader.js';
 import type { History } from './ports.js';
+import { RecoveryBin } from './recovery-bin.js';
 import { Reclaim } from './reclaim.js';
 import { Resolver } from './resolve.js';
-import { keepExcludes } from './store-excludes.js';
+import { Replication } from './replication.js';
+import { RoomKeeper } from './room-keeper.js';
 import type { StoreFiles } from './store-files.js';
+import { Steps } from './steps.js';
 import { Times } from './times.js';
 import type { SnapshotName } from './times.js';
 import { Transactions } from './transactions.js';
 import type { Attributes, Change, Difference, FileId, ListedEntry, LogQuery, Lsn, Pin, Plan, ResolvedEntry, Transaction, Txid, VerifyReport, VerifyRequest, VolumeStatus } from './types.js';
 import { Upkeep } from './upkeep.js';
-
-export interface VolumeOpenOptions extends StoreOpenOptions {
-  /** Told one line at a time what was found and repaired. */
-  readonly say?: (line: string) => void;
-  /** The clock, ns since the epoch. */
-  readonly nowNs?: () => bigint;
-  /** The addon; loaded when not given. */
-  readonly addon?: NativeAddon;
-}
+import { WrittenRanges } from './written-ranges.js';
 
 interface Parts {
   readonly files: StoreFiles;
@@ -63,6 +60,12 @@ export class Volume implements History {
   /** What opening found and repaired, and what happened since, a line each. */
   readonly notices: string[] = [];
   readonly upkeep: Upkeep;
+  readonly room: RoomKeeper;
+  readonly replication: Replication;
+  readonly floors: Floors;
+  readonly external = new ExternalSearch();
+  /** What was deleted and overwritten, and how to take changes back. */
+  readonly bin: RecoveryBin;
   readonly #parts: Parts;
   readonly #service: IndexService;
   readonly #transactions: Transactions;
@@ -70,9 +73,10 @@ export class Volume implements History {
   readonly #times: Times;
   readonly #paths: Paths;
   readonly #resolver: Resolver;
-  readonly #changes: Changes;
+  readonly #told;
   readonly #usage: DiskUsage;
   readonly #reader: PlanReader;
+  readonly #tellRecovery = (): void => { sayRecovery(this.native, this.#service.damaged, (line) => { this.#say(line); }); };
   #closed = false;
 
   /** Opens the volume of a directory, or makes one. Throws VolumeError with the remedy. */
@@ -82,7 +86,8 @@ export class Volume implements History {
     let volume: Volume | undefined;
     try {
       volume = new Volume({ files, addon, native, exclude, options });
-      await volume.#ready();
+      if (options.resumedRoot === undefined) await volume.#ready();
+      else void volume.#service.catchUpLater(native.logState().end).then(volume.#tellRecovery);
       return volume;
     } catch (error) {
       if (volume !== undefined) await volume.close();
@@ -98,30 +103,35 @@ export class Volume implements History {
     this.rootId = native.rootId;
     this.excludes = exclude;
     this.#service = new IndexService({
-      files, isNew: native.recovery.lastTimeNs === 0n,
+      files, isNew: native.recovery.lastTimeNs === 0n, wasKilled: options.wasKilled ?? false,
       setThreadIdle: parts.addon.setThreadIdle, releaseMapped: parts.addon.releaseMapped,
-      logState: () => native.logState(), say: (line) => { this.#say(line); }, onMoved: () => { this.#paths?.moved(); },
+      logState: () => native.logState(), say: (line) => { this.#say(line); }, onMoved: () => { this.#paths?.moved(); }, onFull: () => { native.giveReserve(); },
     });
     const index = this.#service.store;
+    this.floors = new Floors(index);
     this.#transactions = new Transactions(index, files.createdNs);
-    this.#pins = new Pins(index, this.#transactions);
+    this.#pins = new Pins({ index, transactions: this.#transactions, native, caughtUp: () => this.#caughtUp() });
     this.#times = new Times(this.#transactions, this.#pins, index, options.nowNs ?? clockNs);
     this.#paths = new Paths(index, native.rootId);
-    this.#resolver = new Resolver(native, index, this.#paths, () => this.#service.caughtUp());
-    this.#reader = new PlanReader(native, index, this.#resolver, () => this.#service.caughtUp());
-    this.#changes = new Changes(index, this.#paths, this.#resolver, this.#transactions);
+    this.#resolver = new Resolver(native, index, this.#paths, () => this.#caughtUp());
+    this.#reader = new PlanReader(native, index, this.#resolver, () => this.#caughtUp());
+    this.#told = { index, paths: this.#paths, resolver: this.#resolver, changes: new Changes(index, this.#paths, this.#resolver, this.#transactions), transactions: this.#transactions, rootId: native.rootId };
+    this.bin = new RecoveryBin({ ...this.#told, native, floors: this.floors, caughtUp: () => this.#caughtUp(), nowNs: options.nowNs ?? clockNs });
     this.#usage = new DiskUsage(files);
-    this.reclaim = new Reclaim({ files, native, addon: parts.addon, service: this.#service, transactions: this.#transactions, pins: this.#pins, usage: this.#usage, say: (line) => { this.#say(line); } });
-    this.upkeep = new Upkeep({ files, addon: parts.addon, native, paths: this.#paths, service: this.#service });
+    this.reclaim = new Reclaim({ files, native, addon: parts.addon, service: this.#service, transactions: this.#transactions, pins: this.#pins, paths: this.#paths, usage: this.#usage, say: (line) => { this.#say(line); }, held: () => this.replication.held() });
+    this.room = new RoomKeeper({ native, service: this.#service, reclaim: this.reclaim, say: (line) => { options.say?.(line); } });
+    const steps = new Steps({ index, paths: this.#paths, resolver: this.#resolver, rootId: this.rootId, transactions: this.#transactions, ranges: new WrittenRanges(index, files.log, parts.addon.crc32c) });
+    this.replication = new Replication({ native, steps, store: files.store, caughtUp: () => this.#caughtUp(), transactions: this.#transactions });
+    this.upkeep = new Upkeep({ files, addon: parts.addon, native, paths: this.#paths, service: this.#service, room: this.room });
   }
 
   async caughtUp(): Promise<Lsn> {
-    return lsn(await this.#service.caughtUp());
+    return lsn(await this.#caughtUp());
   }
 
   async settled(): Promise<Transaction> {
     const { ended } = await this.native.settle();
-    await this.#service.caughtUp();
+    await this.#caughtUp();
     return this.#transactions.get(ended) ?? this.#transactions.last();
   }
 
@@ -166,7 +176,7 @@ export class Volume implements History {
   }
 
   transaction(txid: Txid): Transaction | undefined {
-    return this.#transactions.get(txid);
+    return this.reclaim.isGoing(Number(txid)) ? undefined : this.#transactions.get(txid);
   }
 
   snapshotAt(timeNs: bigint): Txid {
@@ -181,90 +191,73 @@ export class Volume implements History {
     return this.#times.names(directory);
   }
 
-  oldestNs(): bigint {
-    return this.#times.oldestNs();
-  }
+  oldestNs = (): bigint => this.#times.oldestNs();
 
   async log(query: LogQuery): Promise<Change[]> {
-    await this.#service.caughtUp();
-    return new LogQueries({
-      index: this.#service.store, paths: this.#paths, resolver: this.#resolver, changes: this.#changes, transactions: this.#transactions, rootId: this.rootId,
-    }).log(query);
+    await this.#caughtUp();
+    return new LogQueries(this.#told).log(query);
   }
 
   async changesOf(txid: Txid): Promise<Change[]> {
-    await this.#service.caughtUp();
-    return this.#changes.of(Number(txid));
+    await this.#caughtUp();
+    return this.#told.changes.of(Number(txid));
   }
 
   async diff(path: Buffer, from: Txid, to: Txid): Promise<Difference[]> {
-    await this.#service.caughtUp();
+    await this.#caughtUp();
     const before = await this.resolvePath(from, path);
     const after = await this.resolvePath(to, path) ?? before;
     if (after === undefined) throw new VolumeError('ENOENT', `${path.toString()} was there at neither moment; check the path with "tidemark log"`);
-    return new Diff({ index: this.#service.store, paths: this.#paths, resolver: this.#resolver, transactions: this.#transactions, rootId: this.rootId })
-      .between({ before: (before ?? after).file, after: after.file }, Number(from), Number(to));
+    return new Diff(this.#told).between({ before: (before ?? after).file, after: after.file }, Number(from), Number(to));
   }
 
   async deletedEntries(snapshot: Txid, directory: FileId): Promise<DeletedEntry[]> {
-    await this.#service.caughtUp();
+    await this.#caughtUp();
     return deletedEntries(this.#service.store, directory, Number(snapshot));
   }
 
-  pins(): Pin[] {
-    return this.#pins.all();
-  }
+  pins = (): Pin[] => this.#pins.all();
 
-  /** Throws VolumeError EINVAL for a bad name, EEXIST when the name is taken, ENOENT for a transaction that is not known. */
-  async pin(name: string, txid: Txid): Promise<void> {
-    await this.#service.caughtUp();
-    this.#pins.checkNew(name, txid);
-    await this.native.appendPin(Buffer.from(name), txid, false);
-    await this.#service.caughtUp();
-  }
+  /** Throws VolumeError EINVAL for a bad name, EEXIST when it is taken, ENOENT for a transaction (or, unpin, a pin) that is not known. */
+  pin = (name: string, txid: Txid): Promise<void> => this.#pins.add(name, txid);
 
-  /** Throws VolumeError ENOENT when there is no such pin. */
-  async unpin(name: string): Promise<void> {
-    await this.#service.caughtUp();
-    const { txid } = this.#pins.existing(name);
-    await this.native.appendPin(Buffer.from(name), txid, true);
-    await this.#service.caughtUp();
-  }
+  /** As `pin`, of a transaction that has ended: durable when it resolves, and listed when the index gets there, which is not hurried. */
+  pinAhead = (name: string, txid: Txid): Promise<void> => this.#pins.addAhead(name, txid);
+
+  unpin = (name: string): Promise<void> => this.#pins.remove(name);
 
   async status(): Promise<VolumeStatus> {
     const { end, ended, endedTimeNs } = this.native.logState();
     const { liveBytes, historyBytes } = await this.#usage.now();
     const { transactions, external } = this.#service.store.progress();
     return {
-      id: this.#parts.files.id, txid: ended, lastTimeNs: this.#transactions.get(ended)?.timeNs ?? endedTimeNs, oldestNs: this.oldestNs(), transactions, historyBytes,
-      indexLagBytes: end - BigInt(Math.min(this.#service.readUpTo, Number(end))), externalTransactions: external,
-      ...(liveBytes === undefined ? {} : { liveBytes }),
+      id: this.id, txid: ended, lastTimeNs: this.#transactions.get(ended)?.timeNs ?? endedTimeNs, oldestNs: this.oldestNs(), transactions, historyBytes,
+      indexLagBytes: end - BigInt(Math.min(this.#service.readUpTo, Number(end))), externalTransactions: external, ...(liveBytes === undefined ? {} : { liveBytes }),
     };
   }
 
-  verify(request: VerifyRequest = {}): Promise<VerifyReport> {
-    return this.upkeep.verify(request);
+  verify = (request: VerifyRequest = {}): Promise<VerifyReport> => this.upkeep.verify(request);
+
+  /** Makes the index again from the log; queries wait meanwhile. */
+  rebuildIndex = (): Promise<void> => this.#service.rebuild();
+
+  /** 32 hex digits. */
+  get id(): string {
+    return this.#parts.files.id;
   }
 
-  /** Throws the index away and makes it again from the log; queries wait meanwhile. */
-  rebuildIndex(): Promise<void> {
-    return this.#service.rebuild();
-  }
+  decode = (attributes: Buffer): Attributes => decodeAttributes(attributes);
 
-  decode(attributes: Buffer): Attributes {
-    return decodeAttributes(attributes);
-  }
-
-  /** A session must have ended before. */
+  /** A session must have ended before. First the log is closed: its last transaction belongs into the index, too. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.external.over();
+    await this.room.close();
     await this.#usage.close();
     await this.upkeep.close();
     try {
-      // First the log: its last transaction belongs into the index, too.
-      await this.native.settle();
-      await this.#service.caughtUp();
+      await this.settled();
     } finally {
       await this.#service.close();
       await this.native.close();
@@ -273,21 +266,22 @@ export class Volume implements History {
   }
 
   async #ready(): Promise<void> {
-    const logEnd = Number(this.native.logState().end);
-    if (this.#service.readUpTo > logEnd) {
-      this.#say('the index knows more than the log, whose end was lost: it is made again from the log');
-      await this.#service.rebuild();
-    }
+    const { native, addon, files, options } = this.#parts;
+    await this.#service.rebuildIfAhead(native.logState().end);
+    // What a standby has comes from its primary alone: until its mount is read-only nobody changes anything.
+    if (this.replication.isFollowing) native.holdChanges();
+    else await this.external.begin({
+      native, addon, index: this.#service.store, paths: this.#paths, transactions: this.#transactions, root: files.root,
+      exclude: this.excludes, excludes: compileExcludes(this.excludes), caughtUp: () => this.#service.caughtUp(), say: (line) => { this.#say(line); },
+    }, options.patienceMs);
     await this.#service.caughtUp();
-    if (this.#service.damaged > 0) this.#say(`the log has ${this.#service.damaged} damaged regions; run "tidemark verify" to see what is lost`);
-    const replayed = this.native.recovery.replayed.length;
-    if (replayed > 0) this.#say(`after a power cut: what had been synced to ${replayed === 1 ? '1 file' : `${replayed} files`} was written to them again, out of the log`);
-    await recordExternalChanges({
-      native: this.native, index: this.#service.store, paths: this.#paths, transactions: this.#transactions, root: this.#parts.files.root,
-      excludes: compileExcludes(this.excludes), say: (line) => { this.#say(line); },
-    });
-    keepExcludes(this.#parts.files.root, this.excludes);
-    await this.#service.caughtUp();
+    this.#tellRecovery();
+  }
+
+  /** What is asked about the past has an answer only when it is known what happened while nothing was mounted. */
+  async #caughtUp(): Promise<number> {
+    await this.external.over();
+    return this.#service.caughtUp();
   }
 
   #say(line: string): void {

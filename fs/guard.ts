@@ -7,9 +7,9 @@
  * Invariants:
  * 1. A directory is guarded when its mode, owner or access ACL now differ from then, or when it is not where it was. What cannot be found
  *    out counts as different.
- * 2. A decision made before a change of permissions (`changed`) is not used after it. The addon reports a change after it took effect and the kernel is then told to drop what it
- *    remembers, so an answer that was sent in between does not outlive it. Names that a process is using at that very moment escape the kernel's
- *    forgetting; they are asked for again when `namesTimeoutMs` is over.
+ * 2. A decision made before a change of permissions (`changed`) is not used after it. The addon reports a change after it took effect, and the next walk through
+ *    `.snapshots` has the kernel drop what it remembers (NodeTable.renumber), so an answer that was sent in between does not outlive it. What is below a directory that a process
+ *    holds open escapes that; it is asked for again when `namesTimeoutMs` is over.
  */
 import type { NativeVolume } from '../native/types.js';
 import type { History } from '../engine/ports.js';

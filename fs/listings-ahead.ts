@@ -10,7 +10,7 @@
  * 4. Nothing here asks for permissions: who takes a listing has to.
  */
 import type { ListedEntry } from '../engine/types.js';
-import { FileNode, ListNode } from './snapshot-node.js';
+import { FileNode } from './snapshot-node.js';
 
 /** Directories to be ahead of a walk. */
 const aheadCount = 8;
@@ -49,7 +49,7 @@ export class ListingsAhead {
     const { parent } = directory;
     const siblings = parent instanceof FileNode ? this.#subdirectories.get(parent) : undefined;
     // One listing is no walk yet.
-    if (parent instanceof ListNode || siblings === undefined) return;
+    if (!(parent instanceof FileNode) || siblings === undefined) return;
     this.#remember(parent, siblings);
     const next = siblings.indexOf(directory) + 1;
     const wanted = [...subdirectories.slice(0, aheadCount), ...siblings.slice(next, next + aheadCount)];

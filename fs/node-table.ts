@@ -2,15 +2,15 @@
  * Which node has which number. In: what a lookup or listing has found. Out: nodes for the numbers the kernel sends.
  *
  * Invariants:
- * 1. The same (`.snapshots`, snapshot, path) has the same number until the kernel forgets it; numbers are never used twice.
+ * 1. The same (`.snapshots`, snapshot, path) has the same number until the kernel forgets it, or `renumber` is called; numbers are never used twice.
  * 2. A node is in the table while the kernel knows it or a child of it is in the table, and not longer.
  * 3. Numbers lie in 1 … 2^48.
  */
 import assert from 'node:assert';
-import type { FileId, Txid } from '../native/types.js';
+import type { FileId, RestoredNode, Txid } from '../native/types.js';
 import { ErrnoError } from './errno.js';
-import { FileNode, ListNode } from './snapshot-node.js';
-import type { SnapshotNode } from './snapshot-node.js';
+import { DeletedNode, FileNode, ListNode } from './snapshot-node.js';
+import type { InnerNode, SnapshotNode } from './snapshot-node.js';
 
 const largestNumber = 2 ** 48;
 
@@ -47,14 +47,51 @@ export class NodeTable {
     return node;
   }
 
+  /** The nodes known now stay; whoever comes to a `.snapshots` from now on is told others, and the kernel then drops what it remembers below the old ones. */
+  renumber(): void {
+    this.#lists.clear();
+  }
+
   /** The directory of a `.snapshots` as of a snapshot, about to be told to the kernel. */
   snapshot(parent: ListNode, snapshot: Txid): FileNode {
-    return this.#child(parent, String(snapshot), snapshot, parent.directory, 0);
+    return this.#fileChild(parent, String(snapshot), { snapshot, file: parent.directory }, 0);
   }
 
   /** An entry of a directory as of its snapshot, about to be told to the kernel. `size`: in bytes, as of the snapshot. */
   entry(parent: FileNode, name: Buffer, file: FileId, size: number): FileNode {
-    return this.#child(parent, name.toString('latin1'), parent.snapshot, file, size);
+    return this.#fileChild(parent, name.toString('latin1'), { snapshot: parent.snapshot, file }, size);
+  }
+
+  /** A directory of `@deleted`, about to be told to the kernel. `snapshot`: of one that was deleted itself. */
+  deletedDirectory(parent: ListNode | DeletedNode, key: string, file: FileId, snapshot: Txid | undefined): DeletedNode {
+    return this.#child(parent, key, (node): node is DeletedNode => node instanceof DeletedNode && node.file === file, () => new DeletedNode(this.#nextNumber(), parent, key, file, snapshot));
+  }
+
+  /** A deleted file, about to be told to the kernel. `size`: in bytes, as of the snapshot. */
+  deletedFile(parent: DeletedNode, name: Buffer, shown: { readonly snapshot: Txid; readonly file: FileId }, size: number): FileNode {
+    // The same name may have been deleted several times.
+    return this.#fileChild(parent, `${shown.snapshot}/${name.toString('latin1')}`, shown, size);
+  }
+
+  /** What the kernel was told by the daemon before this one. A node of which too little is known is not made: its requests get ESTALE. */
+  restore({ node: number, parent: parentNumber, snapshot, file, size }: RestoredNode, name: Buffer): void {
+    this.#lastNumber = Math.max(this.#lastNumber, number);
+    if (file === 0n) return;
+    if (snapshot === undefined) {
+      const list = new ListNode(number, file);
+      list.isKnown = true;
+      // As after `renumber`: what that daemon was about to have the kernel drop is dropped.
+      this.#byNumber.set(number, list);
+      return;
+    }
+    const parent = this.#byNumber.get(parentNumber);
+    if (parent === undefined) return;
+    const key = parent instanceof ListNode ? String(snapshot) : name.toString('latin1');
+    const node = new FileNode(number, parent, key, snapshot, file, size);
+    node.isKnown = true;
+    parent.children ??= new Map();
+    parent.children.set(key, node);
+    this.#byNumber.set(number, node);
   }
 
   /** The kernel has dropped these numbers. Numbers it never had, or dropped before, are passed over. */
@@ -67,12 +104,16 @@ export class NodeTable {
     }
   }
 
-  #child(parent: SnapshotNode, key: string, snapshot: Txid, file: FileId, size: number): FileNode {
-    parent.children ??= new Map();
-    let node = parent.children.get(key);
+  #fileChild(parent: SnapshotNode, key: string, { snapshot, file }: { readonly snapshot: Txid; readonly file: FileId }, size: number): FileNode {
     // History does not change, so a name keeps its file; should an index rebuilt meanwhile know better, the old number must not show the new file.
-    if (node === undefined || node.file !== file) {
-      node = new FileNode(this.#nextNumber(), parent, key, snapshot, file, size);
+    return this.#child(parent, key, (node): node is FileNode => node instanceof FileNode && node.file === file, () => new FileNode(this.#nextNumber(), parent, key, snapshot, file, size));
+  }
+
+  #child<Node extends InnerNode>(parent: SnapshotNode, key: string, isSame: (node: InnerNode) => node is Node, make: () => Node): Node {
+    parent.children ??= new Map();
+    const known = parent.children.get(key);
+    const node = known !== undefined && isSame(known) ? known : make();
+    if (node !== known) {
       parent.children.set(key, node);
       this.#byNumber.set(node.number, node);
     }
@@ -86,7 +127,7 @@ export class NodeTable {
     while (node !== undefined && !node.isKnown && (node.children === undefined || node.children.size === 0)) {
       this.#byNumber.delete(node.number);
       if (node instanceof ListNode) {
-        this.#lists.delete(node.directory);
+        if (this.#lists.get(node.directory) === node) this.#lists.delete(node.directory);
         node = undefined;
       } else {
         const parent: SnapshotNode = node.parent;

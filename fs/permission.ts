@@ -11,7 +11,8 @@
 import type { Caller, FileId, NativeVolume } from '../native/types.js';
 import type { History } from '../engine/ports.js';
 import { ErrnoError, errnoName } from './errno.js';
-import { FileNode } from './snapshot-node.js';
+import { ListNode } from './snapshot-node.js';
+import type { InnerNode } from './snapshot-node.js';
 
 const maskRead = 4;
 const maskSearch = 1;
@@ -20,9 +21,9 @@ const memoryMs = 1000;
 /** Decides about callers; one per mount. */
 export interface PermissionOfNow {
   /** Throws EACCES unless the caller may read the file today. */
-  requireRead(node: FileNode, caller: Caller): void;
+  requireRead(node: InnerNode, caller: Caller): void;
   /** Throws EACCES unless the caller may look names up in the directory today. */
-  requireSearch(node: FileNode, caller: Caller): void;
+  requireSearch(node: InnerNode, caller: Caller): void;
   /** Permissions of live files have changed. */
   changed(): void;
 }
@@ -47,11 +48,11 @@ export class LivePermission implements PermissionOfNow {
     this.#history = history;
   }
 
-  requireRead(node: FileNode, caller: Caller): void {
+  requireRead(node: InnerNode, caller: Caller): void {
     this.#requirePath(node, caller, maskRead);
   }
 
-  requireSearch(node: FileNode, caller: Caller): void {
+  requireSearch(node: InnerNode, caller: Caller): void {
     this.#requirePath(node, caller, maskSearch);
   }
 
@@ -59,13 +60,13 @@ export class LivePermission implements PermissionOfNow {
     this.#mayEnter.clear();
   }
 
-  #requirePath(node: FileNode, caller: Caller, mask: number): void {
+  #requirePath(node: InnerNode, caller: Caller, mask: number): void {
     if (caller.uid === 0) return;
     this.#ask(node.file, caller, mask);
-    if (!(node.parent instanceof FileNode)) return;
+    if (node.parent instanceof ListNode) return;
     this.#ask(node.parent.file, caller, maskSearch);
     const consents = this.#consentsOf(caller);
-    for (let above = node.parent.parent; above instanceof FileNode; above = above.parent) {
+    for (let above = node.parent.parent; !(above instanceof ListNode); above = above.parent) {
       if (consents.has(above.file)) continue;
       this.#ask(above.file, caller, maskSearch);
       consents.add(above.file);

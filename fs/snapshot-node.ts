@@ -1,6 +1,6 @@
 /**
- * The nodes the kernel knows below `.snapshots`: a `.snapshots` directory itself (ListNode), and a file or directory as
- * of a snapshot (FileNode). Made and kept by node-table.ts; read by everything else here. There can be millions, so a
+ * The nodes the kernel knows below `.snapshots`: a `.snapshots` directory itself (ListNode), a file or directory as
+ * of a snapshot (FileNode), and a directory of `@deleted` (DeletedNode). Made and kept by node-table.ts; read by everything else here. There can be millions, so a
  * node holds references and numbers only: no closures, no buffers, no attributes but the size.
  *
  * Invariants:
@@ -9,15 +9,18 @@
  */
 import type { FileId, Txid } from '../native/types.js';
 
-export type SnapshotNode = ListNode | FileNode;
+export type SnapshotNode = ListNode | FileNode | DeletedNode;
+
+/** What has a parent. */
+export type InnerNode = FileNode | DeletedNode;
 
 /** `.snapshots` of one live directory. */
 export class ListNode {
   /** The number the kernel knows the node by, from 1. */
   readonly number: number;
   readonly directory: FileId;
-  /** Snapshot nodes by txid in decimal. */
-  children: Map<string, FileNode> | undefined = undefined;
+  /** Snapshot nodes by txid in decimal; "deleted" for what was deleted. */
+  children: Map<string, InnerNode> | undefined = undefined;
   /** true from the answer that told the kernel the number until the kernel forgot it. */
   isKnown = false;
 
@@ -32,13 +35,13 @@ export class FileNode {
   /** The number the kernel knows the node by, from 1. */
   readonly number: number;
   readonly parent: SnapshotNode;
-  /** Key among the parent's children: the name's bytes as latin1; below a ListNode the txid in decimal. */
+  /** Key among the parent's children: the name's bytes as latin1; below a ListNode the txid in decimal; below a DeletedNode txid and name. */
   readonly key: string;
   readonly snapshot: Txid;
   readonly file: FileId;
   /** Bytes at the snapshot. */
   readonly size: number;
-  children: Map<string, FileNode> | undefined = undefined;
+  children: Map<string, InnerNode> | undefined = undefined;
   /** true from the answer that told the kernel the number until the kernel forgot it. */
   isKnown = false;
   /** Memory of guard.ts: 0 nothing, else twice the generation, plus 1 when guarded. */
@@ -54,8 +57,32 @@ export class FileNode {
   }
 }
 
-/** Stands in for a snapshot in the inode number of `.snapshots` itself; no transaction ever has this number. */
+/** A directory, present or deleted, with what was deleted in it. */
+export class DeletedNode {
+  /** The number the kernel knows the node by, from 1. */
+  readonly number: number;
+  readonly parent: ListNode | DeletedNode;
+  readonly key: string;
+  /** The directory. */
+  readonly file: FileId;
+  /** The last moment that shows the directory; undefined when it is there still. */
+  readonly snapshot: Txid | undefined;
+  children: Map<string, InnerNode> | undefined = undefined;
+  /** true from the answer that told the kernel the number until the kernel forgot it. */
+  isKnown = false;
+
+  constructor(number: number, parent: ListNode | DeletedNode, key: string, file: FileId, snapshot: Txid | undefined) {
+    this.number = number;
+    this.parent = parent;
+    this.key = key;
+    this.file = file;
+    this.snapshot = snapshot;
+  }
+}
+
+/** Stand in for a snapshot in the inode numbers of `.snapshots` itself and of `@deleted`; no transaction ever has these numbers. */
 const listMark = 0xffff_ffff_ffff_ffffn;
+const deletedMark = 0xffff_ffff_ffff_fffen;
 
 // Scratch shared by all calls: a call runs to its end without a turn of the event loop in between.
 const wide = new BigUint64Array(4);
@@ -63,7 +90,8 @@ const narrow = new Uint32Array(wide.buffer);
 
 /** The inode number to show for a node: stable, the same for all hard links within a snapshot, top bit set (live numbers of common file systems have it clear). */
 export function inodeOf(node: SnapshotNode): bigint {
-  return node instanceof ListNode ? inodeNumber(listMark, node.directory) : inodeNumber(node.snapshot, node.file);
+  if (node instanceof ListNode) return inodeNumber(listMark, node.directory);
+  return inodeNumber(node instanceof DeletedNode ? deletedMark : node.snapshot, node.file);
 }
 
 /** A 63-bit hash of snapshot and file, top bit set. Two lanes of murmur3's mixing: plain numbers, as bigint arithmetic would cost more than the rest of a lookup. */

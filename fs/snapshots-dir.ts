@@ -32,6 +32,9 @@ const listTimeoutMs = 1000;
 /** A pin can be taken back and given to another moment. */
 const pinTimeoutMs = 1000;
 
+/** Directories whose last list is remembered. */
+const rememberedLists = 16;
+
 const at = '@'.charCodeAt(0);
 
 export class SnapshotsDirectory {
@@ -39,6 +42,8 @@ export class SnapshotsDirectory {
   readonly #logState: () => LogState;
   readonly #table: NodeTable;
   readonly #owner: Owner;
+  /** What the lists made last told of each moment, which does not change: Samba asks for a list four times in a row. */
+  readonly #lately = new Map<FileId, ReadonlyMap<Txid, Buffer | undefined>>();
 
   constructor(history: SnapshotsHistory, logState: () => LogState, table: NodeTable, owner: Owner) {
     this.#history = history;
@@ -51,7 +56,7 @@ export class SnapshotsDirectory {
   describe(node: ListNode): NodeReply {
     const timeNs = this.#logState().endedTimeNs || this.#history.oldestNs();
     const attributes = readOnlyDirectory(this.#owner.uid, this.#owner.gid, timeNs);
-    return { node: node.number, ino: inodeOf(node), attributes, timeoutMs: listTimeoutMs };
+    return { node: node.number, ino: inodeOf(node), attributes, timeoutMs: listTimeoutMs, file: node.directory };
   }
 
   /** The snapshot a name means. Throws ENOENT for names without "@", MomentError for moments that cannot be read. */
@@ -72,7 +77,7 @@ export class SnapshotsDirectory {
     await this.#history.settled();
     const nowNs = BigInt(Date.now()) * 1_000_000n;
     const names = this.#history.snapshotNames(list.directory === this.#history.rootId ? undefined : list.directory);
-    const attributes = await Promise.all(names.map(({ txid, timeNs }) => this.#listedAttributes(txid, timeNs, list.directory)));
+    const attributes = await this.#listedAttributes(list.directory, names);
     const listed: ListedNode[] = [];
     for (const [index, { name, txid }] of names.entries()) {
       const found = attributes[index];
@@ -89,7 +94,18 @@ export class SnapshotsDirectory {
     return withModificationTime(await this.#history.attributes(snapshot, directory), timeNs);
   }
 
-  async #listedAttributes(snapshot: Txid, timeNs: bigint, directory: FileId): Promise<Buffer | undefined> {
+  /** The attributes of a directory at each of the moments listed; undefined where it did not exist. */
+  async #listedAttributes(directory: FileId, names: readonly { readonly txid: Txid; readonly timeNs: bigint }[]): Promise<(Buffer | undefined)[]> {
+    const known = this.#lately.get(directory);
+    const found = await Promise.all(names.map(({ txid, timeNs }) => (known?.has(txid) ? known.get(txid) : this.#attributesThen(txid, timeNs, directory))));
+    this.#lately.delete(directory);
+    this.#lately.set(directory, new Map(names.map(({ txid }, index) => [txid, found[index]])));
+    const [first] = this.#lately.keys();
+    if (first !== undefined && this.#lately.size > rememberedLists) this.#lately.delete(first);
+    return found;
+  }
+
+  async #attributesThen(snapshot: Txid, timeNs: bigint, directory: FileId): Promise<Buffer | undefined> {
     try {
       return withModificationTime(await this.#history.attributes(snapshot, directory), timeNs);
     } catch (error) {
@@ -112,5 +128,5 @@ export class SnapshotsDirectory {
 }
 
 function reply(node: FileNode, attributes: Buffer, timeoutMs: number): NodeReply {
-  return { node: node.number, ino: inodeOf(node), attributes, timeoutMs };
+  return { node: node.number, ino: inodeOf(node), attributes, timeoutMs, file: node.file, snapshot: node.snapshot };
 }

@@ -1,11 +1,14 @@
 /**
- * The whole surface of the addon, reviewed like a wire format. The addon moves bytes and runs threads; every
+ * The whole surface of the addon (that of a mount: session-types.ts; room on the disk: room.ts), reviewed like a wire format. The addon moves bytes and runs threads; every
  * decision about history is made by its callers. Undo records and attributes cross as the packed bytes that
  * docs/FORMAT.md lays out, so that JavaScript decodes only what it looks at.
  *
  * Errors: every function throws (or rejects with) an Error whose `code` is an errno name ("ENOENT") or one of
  * "ELOCKED" (another daemon has the volume), "EFORMAT" (a store this version cannot read), "EUNSUPPORTED".
  */
+import type { CallSession, ServeOptions } from './call-types.js';
+import type { RoomCalls } from './room.js';
+import type { Keeper, MountOptions, Session } from './session-types.js';
 
 /** Inode in the low 64 bits, generation above them. */
 export type FileId = bigint & { readonly __fileId: unique symbol };
@@ -21,15 +24,24 @@ export interface Caller {
   readonly pid: number;
 }
 
+export type HistoryKind = 'exact' | 'strict' | 'relaxed';
+
 export interface VolumeOptions {
   /** The directory to protect, absolute. */
   readonly backing: string;
-  /** false: overwrites do not wait until their pre-image is on the disk (exact after a crash of the process only). */
-  readonly strict: boolean;
+  /**
+   * What waits until its undo records are on the disk: "strict": what destroys bytes, moves names or changes permissions; "exact": every change; "relaxed": nothing (then
+   * history is exact after a crash of the process only).
+   */
+  readonly history: HistoryKind;
   /** Globs of names (or, with a slash, of paths from the root) that get no history. */
   readonly exclude: readonly string[];
+  /** The volume follows another (see openFollowed): a transaction that a crash left open stays open. Default: false. */
+  readonly follows?: boolean;
   /** Label at which the process kills itself with SIGKILL, for crash tests; "" for none. "label:n" means its n-th passing. */
   readonly failpoint: string;
+  /** The session will go on with a mount that another process has left (Keeper): waits for its lock, and leaves to the session what that process had yet to do. */
+  readonly resumes?: boolean;
 }
 
 /** What opening found in the log. */
@@ -44,7 +56,7 @@ export interface RecoveryReport {
   readonly damagedAt: readonly bigint[];
   /** Files to which synced bytes were written again out of the log. */
   readonly replayed: readonly FileId[];
-  /** Time of the last record that told one (END or NOTE), ns; 0n for a new store. */
+  /** Until when the log tells of all changes: time of the last END or clean unmount, ns; 0n for a new store. */
   readonly lastTimeNs: bigint;
 }
 
@@ -84,124 +96,11 @@ export interface Plan {
   readonly path?: Buffer | null;
 }
 
-/** A node's answer to lookup and getattr. */
-export interface NodeReply {
-  /** The caller's number for the node, 1 … 2^48. The same number always means the same node until it is forgotten. */
-  readonly node: number;
-  /** st_ino to show. */
-  readonly ino: bigint;
-  /** 80 bytes as in FORMAT. */
-  readonly attributes: Buffer;
-  /** How long the kernel may answer from memory: entry and attributes, in milliseconds; 0 = ask each time. */
-  readonly timeoutMs: number;
-}
-
-/** A request below .snapshots that needs a decision. Each must be answered once by the reply of its kind, or by replyError. */
-export type SnapshotRequest =
-  /** LOOKUP of ".snapshots" in a live directory. → replyNode */
-  | { readonly op: 'root'; readonly id: number; readonly directory: FileId; readonly caller: Caller }
-  /** → replyNode */
-  | { readonly op: 'lookup'; readonly id: number; readonly node: number; readonly name: Buffer; readonly caller: Caller }
-  /** → replyNode */
-  | { readonly op: 'getattr'; readonly id: number; readonly node: number; readonly caller: Caller }
-  /** → replyData (the target, without NUL) */
-  | { readonly op: 'readlink'; readonly id: number; readonly node: number; readonly caller: Caller }
-  /** OPENDIR: the whole listing at once, without "." and ".."; the addon serves READDIR(PLUS) from it. → replyListing */
-  | { readonly op: 'list'; readonly id: number; readonly node: number; readonly caller: Caller }
-  /** → replyPlan */
-  | { readonly op: 'open'; readonly id: number; readonly node: number; readonly caller: Caller }
-  /** An open file's plan went stale (its file was changed after `plannedAt`). → replyPlan */
-  | { readonly op: 'replan'; readonly id: number; readonly node: number }
-  /** → replyData (the value), or replyError('ENODATA') */
-  | { readonly op: 'getxattr'; readonly id: number; readonly node: number; readonly name: Buffer; readonly caller: Caller }
-  /** → replyData (names, each ended by NUL) */
-  | { readonly op: 'listxattr'; readonly id: number; readonly node: number; readonly caller: Caller }
-  /** The kernel forgot these nodes; no answer. */
-  | { readonly op: 'forget'; readonly id: 0; readonly nodes: readonly number[] };
-
-export interface MountOptions {
-  /** Where to mount, absolute. Equal to the backing directory: over it. */
-  readonly mountpoint: string;
-  /** The source shown in /proc/mounts. */
-  readonly source: string;
-  /** false: every write(2) is seen and is its own transaction. */
-  readonly writeback: boolean;
-  /** How long unsynced writes may stay without a barrier, milliseconds. */
-  readonly intervalMs: number;
-  /** List ".snapshots" in the root directory. */
-  /** Ask the kernel to keep processors awake while requests stream (PM QoS; root only). */
-  readonly keepAwake: boolean;
-  readonly snapshotsVisible: boolean;
-  /** Other users than the one who mounts may enter (always so for root). */
-  readonly allowOther: boolean;
-  /** Answers requests below .snapshots. Called on the JavaScript thread. */
-  readonly onSnapshotRequest: (request: SnapshotRequest) => void;
-  /**
-   * A live directory's mode, owner, ACL or name has changed (after the fact, coalesced) while the kernel knows nodes below some
-   * ".snapshots": what it remembers there may show too much. Called on the JavaScript thread.
-   */
-  readonly onAccessChanged: () => void;
-  /** The mount has ended (unmounted by someone, or the connection broke); called once. */
-  readonly onEnd: (reason: string) => void;
-}
-
-/** How many requests took less than `belowUs` microseconds, and no less than the bucket before it ends at. */
-export interface LatencyBucket {
-  readonly belowUs: number;
-  readonly count: number;
-}
-
-/**
- * How long requests of one kind took, from when they were read until they were answered (forgets, which have no answer: until they were done).
- * Kinds that never came are left out.
- */
-export interface OperationLatency {
-  /** The kernel's name in lower case: "lookup", "write", "fsync", "batch-forget". */
-  readonly operation: string;
-  /** All of them together, and the longest. */
-  readonly totalUs: number;
-  readonly maxUs: number;
-  /**
-   * The buckets that are not empty, shortest first; never none. From 1 µs on each is at most 1/8 as wide as its `belowUs`, and powers of two of a
-   * microsecond are always borders. The bucket below 2^26 µs (67 s) takes longer ones too.
-   */
-  readonly buckets: readonly LatencyBucket[];
-}
-
-export interface SessionState {
-  /** "7.45" */
-  readonly protocol: string;
-  /** Names of the kernel features in use: "writeback", "readdirplus", … */
-  readonly features: readonly string[];
-  readonly knownInodes: number;
-  readonly openHandles: number;
-  readonly operations: readonly OperationLatency[];
-}
-
-/** One mount. Replies may come from any turn of the event loop, in any order. */
-export interface Session {
-  replyError(id: number, code: string): void;
-  replyNode(id: number, reply: NodeReply): void;
-  replyData(id: number, data: Buffer): void;
-  /**
-   * `entries`, one behind the other, little-endian: node (8), ino (8), plannedAt (8; 0 without a plan), the plan's file (inode 8, generation 4), timeoutMs (4),
-   * length of the name (4), pieces (4; 0xffffffff for none), attributes (80), four numbers (8) a piece, name.
-   */
-  replyListing(id: number, entries: Uint8Array): void;
-  replyPlan(id: number, plan: Plan): void;
-  /** Drops what the kernel remembers below every ".snapshots" (permissions of now have changed, a pin was removed). */
-  invalidateSnapshots(): void;
-  /** Nodes below a ".snapshots" that somebody has open now; the same one several times. */
-  openSnapshotNodes(): number[];
-  /** Drops what the kernel remembers of a live file's attributes and pages. */
-  invalidateFile(file: FileId): void;
-  state(): SessionState;
-  /** Flushes, ends the open transaction, unmounts. Rejects with EBUSY while somebody uses the mount. */
-  unmount(): Promise<void>;
-}
+export type * from './call-types.js';
+export type * from './session-types.js';
 
 /** The protected directory with its store, opened; no mount yet. One at a time per directory, in any process. */
-export interface NativeVolume {
+export interface NativeVolume extends RoomCalls {
   readonly rootId: FileId;
   readonly recovery: RecoveryReport;
   logState(): LogState;
@@ -223,12 +122,37 @@ export interface NativeVolume {
   /** Makes barriers end no transaction until release: what happens meanwhile is one transaction. Counted; never longer than 10 minutes. */
   holdTransaction(): void;
   releaseTransaction(actor: Caller, command: string): void;
+  /**
+   * A standby's volume has the transactions of another. From here on changes belong to this one of them, and no barrier ends it. Txids may leave gaps, but only grow; the
+   * open one may be opened again. Rejects with EINVAL otherwise.
+   */
+  openFollowed(txid: Txid): Promise<void>;
+  /** Ends it, once its last change has acted, with the actor, reason, flags and time (ns) that the other volume's END has. Rejects with EINVAL when another is open. */
+  endFollowed(txid: Txid, actor: Caller, command: string, reason: number, flags: number, timeNs: bigint): Promise<void>;
+  /** The volume has transactions of its own again, from `next` on. Throws EINVAL while a transaction of the other has changes, or when `next` has been. */
+  stopFollowing(next: Txid): void;
+  /**
+   * From now on a sync (fsync, fdatasync, also of directories) is answered when a peer has what it promises: `had` is the last transaction that it is known to have. `onWaiting` is called for each
+   * that begins to wait. Closed before, those who wait go on to.
+   */
+  closePeerGate(had: Txid, onWaiting: () => void): void;
+  /** Nobody waits any more; whoever did is answered. */
+  openPeerGate(): void;
+  /** A peer has all up to this transaction, durably. */
+  peerHas(txid: Txid): void;
+  /** How many syncs wait. */
+  waitingForPeer(): number;
+  /** syncfs of the backing file system: all that has acted is on the disk. */
+  syncTree(): Promise<void>;
+  /** Until releaseChanges, whoever would change the live tree through a mount waits; who only looks does not. */
+  holdChanges(): void;
+  releaseChanges(): void;
   /** Appends a PIN record and makes it durable. */
   appendPin(name: Buffer, txid: Txid, removed: boolean): Promise<void>;
-  /**
-   * Appends what is kept up to a transaction (bodies of KEPT records, docs/FORMAT.md, at least one) and resolves when that is on the disk.
-   */
+  /** Appends what is kept up to a transaction (bodies of KEPT records, docs/FORMAT.md, at least one) and resolves when that is on the disk. */
   appendKept(horizon: Txid, parts: readonly Buffer[]): Promise<void>;
+  /** Appends floors of files (FLOOR records: their txids and bodies) and resolves when they are on the disk. */
+  appendFloors(txids: readonly Txid[], bodies: readonly Buffer[]): Promise<void>;
   /**
    * Appends undo records found by comparing the tree with the index (changes made while nothing was mounted) as one external transaction.
    * `records`: encoded records as in FORMAT; txid and crc are filled in. Returns the transaction.
@@ -257,6 +181,8 @@ export interface NativeVolume {
   readPlan(plan: Plan, offset: bigint, length: number): Promise<Buffer>;
 
   mount(options: MountOptions): Promise<Session>;
+  /** As `mount`, for a mount that somebody else makes: its operations come as calls. Begins at once; end it by attach() and the mount's end, or by abandon(). */
+  serve(options: ServeOptions): CallSession;
   /** Ends the open transaction, writes the clean mark, syncs, releases the lock. The session must have ended. */
   close(): Promise<void>;
 }
@@ -264,12 +190,21 @@ export interface NativeVolume {
 export interface NativeAddon {
   /** Opens (or creates) the store below `backing` and recovers its log. */
   openVolume(options: VolumeOptions): NativeVolume;
+  /** `descriptor`: this process's end of the socket, which TIDEMARK_KEEPER in its environment tells. */
+  connectKeeper(descriptor: number): Keeper;
+  /** How what outlives a daemon is laid out: only a daemon that has the same number can go on with a mount. */
+  readonly keptLayout: number;
   /** crc32c (Castagnoli), as in the log. */
   crc32c(bytes: Uint8Array, seed?: number): number;
   /** Lets a thread of this process run only on a processor that nobody else wants (SCHED_IDLE), or like any other again. Does nothing where that is refused. */
   setThreadIdle(threadId: number, isIdle: boolean): void;
   /** Takes the pages of a file out of this process's shared mappings (they stay in the page cache), so that they do not count as its memory. */
   releaseMapped(path: string): void;
+  /**
+   * Paths below a directory (without a leading slash; "" for itself) whose ctime is younger than `sinceNs`, in the order of their bytes, `most` of them at most. Several threads look at
+   * every inode on its file system, but at nothing below the name `skip`; what vanishes, or may not be looked at, is passed over.
+   */
+  changedSince(root: string, skip: string, sinceNs: bigint, most: number): Promise<Buffer[]>;
   /** What removing a file would give back: the bytes of its blocks, without those that it shares with other files (reflink). */
   unsharedBytes(path: string): number;
 }
@@ -291,6 +226,10 @@ export interface FileCalls {
   seekHole(fd: number, offset: bigint): bigint;
   /** Sets access and modification time to the nanosecond (ns since the epoch, may be negative). utimensat(AT_SYMLINK_NOFOLLOW). */
   setTimes(path: Buffer, atimeNs: bigint, mtimeNs: bigint): void;
+  /** Who connected to a Unix socket, as the kernel noted it then. getsockopt(SO_PEERCRED, SO_PEERGROUPS). */
+  peerOf(fd: number): { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  /** Renames a file to a name that must be free: EEXIST otherwise. renameat2(RENAME_NOREPLACE). */
+  moveNew(source: Buffer, target: Buffer): void;
   /** Makes a FIFO, socket, device or (with S_IFREG) an empty file; `mode` holds type and permissions, `rdev` as stat gives it. mknod, umask as the process has it. */
   makeNode(path: Buffer, mode: number, rdev: bigint): void;
 }

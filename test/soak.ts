@@ -1,20 +1,32 @@
 /**
- * Soaks the program: model runs, crashes and (as root) power cuts, also of the intent log, with ever new seeds until the time is over or something differs. Usage:
- * `npm run soak -- [MINUTES] [model|crash|power|intent|power-xfs|power-btrfs]` (default 60, and the first four in turn). The first difference ends it with the seed on the last line;
- * TIDEMARK_SEED starts from it.
+ * Soaks the program: model runs, crashes and (as root) power cuts, also of the intent log and of applications, full disks, syncs that are killed, and pairs whose cable is cut, with ever new seeds until the time is over or
+ * something differs. Usage: `npm run soak -- [MINUTES] [model|crash|sync|keeper|power|intent|apps|full-disk|pair|churn|power-xfs|power-btrfs]` (default 60, and the first nine in turn). The first
+ * difference ends it with the seed on the last line; TIDEMARK_SEED starts from it.
  */
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fullDiskRound } from './full-disk/round.js';
+import { keeperRound } from './keeper/round.js';
 import { Model, runModel } from './model/run.js';
+import { cableRound } from './pair/cable-round.js';
+import { fullStandbyRound } from './pair/full-standby.js';
+import { cutApplications, cutApplicationsQuickly, withApplications } from './power/apps/app-round.js';
+import type { Working } from './power/apps/app-round.js';
 import { told } from './power/cuts.js';
 import type { CutResult } from './power/cuts.js';
 import { cutQuickly, cutRecoveryQuickly, withCommits, withRolls } from './power/intent-round.js';
 import { quickSummary } from './power/quick-cuts.js';
 import type { QuickResult } from './power/quick-cuts.js';
 import type { FileSystem } from './power/recording-disk.js';
+import { exactHistory } from './power/recording.js';
 import { runRound, summary } from './power/round.js';
+import { syncRounds } from './replica/sync-rounds.js';
+import { churn, growth } from './support/churn.js';
+import { compile } from './support/compile.js';
 import { withMount } from './support/mount.js';
 import type { Mount } from './support/mount.js';
 import { isRoot } from './support/places.js';
+import { withoutPostgresql } from './support/postgresql.js';
 import { chooseSeed, Random } from './support/seed.js';
 
 const failpoints = ['log-append', 'after-undo', 'after-act', 'before-end', 'after-end', 'object-move', 'rename-exchange'];
@@ -46,6 +58,11 @@ async function crashRound(random: Random): Promise<string> {
   return `crashes: ${crashes.join(', ')}`;
 }
 
+async function syncRound(random: Random): Promise<string> {
+  const { kills } = await syncRounds(random, 40);
+  return `sync: ${kills} runs were killed`;
+}
+
 /** Lets the daemon die at a labelled step or at any moment; tells which. */
 async function crash(mount: Mount, model: Model, random: Random): Promise<string> {
   if (random.oneIn(2)) {
@@ -63,7 +80,7 @@ async function crash(mount: Mount, model: Model, random: Random): Promise<string
   return label;
 }
 
-const powerOptions = [[], [], ['--every-write'], ['--interval=20ms']];
+const powerOptions = [[], [], ['--every-write'], ['--interval=20ms'], [exactHistory]];
 
 async function powerRound(random: Random, fileSystem: FileSystem = 'ext4'): Promise<string> {
   const options = random.pick(powerOptions);
@@ -91,6 +108,37 @@ async function intentRound(random: Random): Promise<string> {
   return `intent log: ${quickSummary(results)} ${options.join(' ')}`;
 }
 
+const workings: readonly (readonly Working[])[] = [['sqlite'], ['sqlite'], ['pages'], ['pages'], ['editors'], ['editors', 'sqlite'], ['pages', 'editors', 'sqlite']];
+
+/** Hundreds of quick cuts of applications; once in a while it is PostgreSQL itself, which takes seconds to start after each. */
+async function applicationsRound(random: Random): Promise<string> {
+  const options = random.pick(powerOptions);
+  const isPostgresql = withoutPostgresql === false && random.oneIn(8);
+  const working: readonly Working[] = isPostgresql ? ['postgresql'] : random.pick(workings);
+  const [quickCount, recoveryCount] = isPostgresql ? [40, 10] : [400, 60];
+  const results: QuickResult[] = [];
+  const round = { seed: random.below(2 ** 32), steps: 15 + random.below(60), sessions: 1 + random.below(2), arguments: options };
+  await withApplications(listener, working, round, async (recording, own) => {
+    results.push(...(await cutApplicationsQuickly(recording, quickCount, own)), ...(await cutRecoveryQuickly(listener, recording, recoveryCount, own)));
+    complain(await cutApplications(listener, recording, 4, own));
+  });
+  complain(results);
+  return `${working.join(', ')}: ${quickSummary(results)} ${options.join(' ')}`;
+}
+
+/** One volume, ten million transactions, the default ladder with a day as a minute: as long as that takes. */
+async function churnRound(): Promise<string> {
+  let sizes: readonly number[] = [];
+  await withMount(listener, { apart: true }, async (mount) => {
+    const workload = join(mount.place, 'workload');
+    await compile(['bench/workload.c'], workload);
+    sizes = await churn(mount, { transactions: 10_000_000, perRound: 100_000, ladder: '60s:all,7m:1s,30m:10s,forever:1m', workload });
+  });
+  const fault = growth(sizes);
+  if (fault !== undefined) throw new Error(fault);
+  return `churn: the index took ${sizes.map((bytes) => Math.round(bytes / 2 ** 20)).join(' ')} MiB`;
+}
+
 function complain(results: readonly (CutResult | QuickResult)[]): void {
   const bad = results.filter(({ complaints }) => complaints.length > 0);
   if (bad.length > 0) throw new Error(bad.map((result) => `${told(result)}\n${result.complaints.join('\n')}`).join('\n'));
@@ -98,9 +146,11 @@ function complain(results: readonly (CutResult | QuickResult)[]): void {
 
 type Round = (random: Random) => Promise<string>;
 
-const rounds = new Map<string, Round>([['model', modelRound], ['crash', crashRound], ...(isRoot ? [['power', powerRound] as const, ['intent', intentRound] as const] : [])]);
-/** Only when asked for: neither is clean yet (docs/ARCHITECTURE.md, What each return means). */
+const rootRounds: readonly (readonly [string, Round])[] = [['keeper', (random) => keeperRound(listener, random.pick(mountOptions), random)], ['power', powerRound], ['intent', intentRound], ['apps', applicationsRound], ['full-disk', (random) => fullDiskRound(listener, random)], ['pair', (random) => random.oneIn(4) ? fullStandbyRound(listener) : cableRound(listener, random)]];
+const rounds = new Map<string, Round>([['model', modelRound], ['crash', crashRound], ['sync', syncRound], ...(isRoot ? rootRounds : [])]);
+/** Only when asked for: the first takes very long, the others are not clean yet (docs/ARCHITECTURE.md, What each return means). */
 const furtherRounds = new Map<string, Round>([
+  ['churn', churnRound],
   ['power-xfs', (random) => powerRound(random, 'xfs')],
   ['power-btrfs', (random) => powerRound(random, 'btrfs')],
 ]);

@@ -4,14 +4,23 @@
 import { isIP } from 'node:net';
 import { InvalidArgumentError } from 'commander';
 
-const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
+type Units = Readonly<Record<string, number>>;
+
+const shortMs: Units = { ms: 1, s: 1000, m: 60_000 };
+const longMs: Units = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const sizes: Units = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+
+/** A number and one of these units, rounded; NaN when it is written otherwise. */
+function inUnits(text: string, units: Units): number {
+  const match = /^(\d+(?:\.\d+)?)([A-Za-z]+)$/.exec(text);
+  return Math.round(match === null ? NaN : Number(match[1]) * (units[match[2] ?? ''] ?? NaN));
+}
 
 /** `500ms`, `1s`, `1m`: 10 ms to 1 minute, in milliseconds. */
 export function parseInterval(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(text);
-  const value = match === null ? NaN : Number(match[1]) * (unitsMs[match[2] ?? ''] ?? NaN);
+  const value = inUnits(text, shortMs);
   if (!(value >= 10 && value <= 60_000)) throw new InvalidArgumentError('Write it like 500ms or 1s, from 10ms to 1m.');
-  return Math.round(value);
+  return value;
 }
 
 /** A whole number from 1. */
@@ -48,22 +57,16 @@ export function parseListen(text: string): Listen {
   return { address, port };
 }
 
-const longUnitsMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
 /** `30s`, `5m`, `2h`, `7d`: one second or more, in milliseconds. */
 export function parseDuration(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)([smhd])$/.exec(text);
-  const value = Math.round(match === null ? NaN : Number(match[1]) * (longUnitsMs[match[2] ?? ''] ?? NaN));
+  const value = inUnits(text, longMs);
   if (!(value >= 1000 && value <= 3650 * 86_400_000)) throw new InvalidArgumentError('Write it like 30s, 5m, 2h or 7d, from 1s to 3650d.');
   return value;
 }
 
-const sizeUnits: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
-
 /** `64M`, `1G`, in bytes. */
 export function parseSize(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)([KMGT])$/.exec(text);
-  const value = Math.round(match === null ? NaN : Number(match[1]) * (sizeUnits[match[2] ?? ''] ?? NaN));
+  const value = inUnits(text, sizes);
   if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('Write it like 512K, 64M or 1G.');
   return value;
 }

@@ -1,21 +1,36 @@
 /**
  * A command's connection to a daemon (protocol.ts). Requests go out one after the other, answers come back as promises.
  *
+ * What the daemon says is taken as it comes: both ends are the same program, its socket is its owner's alone, and what checks JSON takes longer to load than most commands to run.
+ *
  * Invariants:
  * 1. Every `ask` settles: with the reply, the daemon's error, or an error when the connection ends first.
  */
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, CommandError, DaemonError } from './errors.js';
 import { LineSplitter } from './lines.js';
-import { answerSchema, longestAnswerBytes } from './protocol.js';
-import type { Answers, Method, Parameters } from './protocol.js';
+import { longestAnswerBytes } from './protocol.js';
+import type { Answer, Answers, Method, Parameters } from './protocol.js';
+import { isBetweenDaemons } from './registry.js';
 import type { RegistryEntry } from './registry.js';
+
+/** How long a command waits for the next daemon. */
+const longestRestartMs = 15_000;
+const askAgainMs = 50;
 
 interface Pending {
   readonly onItem: (item: unknown) => void;
   readonly resolve: (reply: unknown) => void;
   readonly reject: (error: Error) => void;
+}
+
+async function connected(path: string): Promise<Socket> {
+  const socket = connect(path);
+  await once(socket, 'connect');
+  return socket;
 }
 
 export class ControlClient {
@@ -47,19 +62,27 @@ export class ControlClient {
 
   /** Connects to the daemon of an entry. Throws CommandError when this user may not, or nobody answers. */
   static async connect(entry: RegistryEntry): Promise<ControlClient> {
-    const socket = connect(entry.socket);
-    try {
-      await new Promise<void>((resolve, reject) => {
-        socket.once('connect', resolve);
-        socket.once('error', reject);
-      });
-    } catch (error) {
-      if (codeOf(error) === 'EACCES' || codeOf(error) === 'EPERM') {
-        throw new CommandError(`${entry.mountpoint} was mounted by another user, whose daemon you may not ask`, 'run it as that user or with sudo');
+    const untilMs = Date.now() + longestRestartMs;
+    for (;;) {
+      try {
+        return await ControlClient.connectTo(entry.socket);
+      } catch (error) {
+        if (!isBetweenDaemons(entry) || Date.now() > untilMs) throw ControlClient.#refused(entry, error);
+        await sleep(askAgainMs);
       }
-      throw new CommandError(`the daemon of ${entry.mountpoint} (pid ${entry.pid}) does not answer`, `look into ${entry.log}`);
     }
-    return new ControlClient(socket);
+  }
+
+  /** Connects to a daemon's socket. Throws what connecting throws. */
+  static async connectTo(path: string): Promise<ControlClient> {
+    return new ControlClient(await connected(path));
+  }
+
+  static #refused(entry: RegistryEntry, error: unknown): CommandError {
+    if (codeOf(error) === 'EACCES' || codeOf(error) === 'EPERM') {
+      return new CommandError(`${entry.mountpoint} was mounted by another user, whose daemon you may not ask`, 'run it as that user or with sudo');
+    }
+    return new CommandError(`the daemon of ${entry.mountpoint} (pid ${entry.pid}) does not answer`, `look into ${entry.log}`);
   }
 
   /** Sends a request and waits for its answer; `onItem` gets each item that comes before. Throws DaemonError. */
@@ -68,7 +91,6 @@ export class ControlClient {
     const id = this.#lastId;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, {
-        // Both ends are the same program: what the daemon sends is what Answers declares.
         onItem: (item) => onItem?.(item as Answers[M]['item']),
         resolve: (reply) => resolve(reply as Answers[M]['reply']),
         reject,
@@ -90,7 +112,7 @@ export class ControlClient {
   }
 
   #answer(line: string): void {
-    const answer = answerSchema.parse(JSON.parse(line));
+    const answer = JSON.parse(line) as Answer;
     const pending = this.#pending.get(answer.id);
     if (pending === undefined) return; // Late items of a request that has failed.
     if ('item' in answer) {

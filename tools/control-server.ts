@@ -13,8 +13,9 @@ import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { codeOf } from './errors.js';
 import { LineSplitter } from './lines.js';
-import { longestRequestBytes, requestSchema } from './protocol.js';
+import { longestRequestBytes } from './protocol.js';
 import type { Answers, Method, Request } from './protocol.js';
+import { requestSchema } from './request-schema.js';
 
 /** How long a client may take to read what was sent to it before the end. */
 const longestFarewellMs = 1000;

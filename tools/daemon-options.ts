@@ -3,13 +3,14 @@
  * launch.ts and daemon.ts.
  */
 import { z } from 'zod';
+import { driverNames } from '../fs/drivers/names.js';
 
 /** Given to the daemon as one JSON argument. */
 export const daemonOptionsSchema = z.strictObject({
   /** The protected directory and where to mount it; real paths. */
   directory: z.string().startsWith('/'),
   mountpoint: z.string().startsWith('/'),
-  strict: z.boolean(),
+  history: z.enum(['exact', 'strict', 'relaxed']),
   exclude: z.array(z.string()),
   writeback: z.boolean(),
   intervalMs: z.number().int().min(10).max(60_000),
@@ -18,7 +19,9 @@ export const daemonOptionsSchema = z.strictObject({
   snapshotAccess: z.enum(['then-and-now', 'then']),
   /** Other users may enter (root's mounts always let them). */
   allowOther: z.boolean(),
-  driver: z.literal('native'),
+  driver: z.enum(driverNames),
+  /** A process of its own holds the mount while daemons come and go. */
+  keeper: z.boolean(),
   /** Where Prometheus may ask. */
   metricsListen: z.strictObject({ address: z.string(), port: z.number().int().min(1).max(65535) }).optional(),
   /** Where to write the log; its directory takes the socket and the registry entry. */
@@ -30,10 +33,11 @@ export const daemonOptionsSchema = z.strictObject({
 export type DaemonOptions = z.infer<typeof daemonOptionsSchema>;
 
 /** Sent to the parent once, before it serves or before it gives up. */
-export const startedSchema = z.union([
-  z.strictObject({ ready: z.strictObject({ pid: z.number(), protocol: z.string(), features: z.array(z.string()), notices: z.array(z.string()) }) }),
-  z.strictObject({ failed: z.strictObject({ code: z.string(), message: z.string() }) }),
-]);
+export type Started = { readonly ready: Ready } | { readonly failed: { readonly code: string; readonly message: string } };
 
-export type Started = z.infer<typeof startedSchema>;
-export type Ready = Extract<Started, { ready: unknown }>['ready'];
+export interface Ready {
+  readonly pid: number;
+  readonly protocol: string;
+  readonly features: readonly string[];
+  readonly notices: readonly string[];
+}

@@ -8,6 +8,9 @@
  */
 import { AggregatorRegistry } from 'prom-client';
 import { alarmNames } from '../engine/alarm-rules.js';
+import { kindOf } from './backup/names.js';
+import type { Kind } from './backup/names.js';
+import type { BackupItem } from './backup/shown.js';
 import { countBelow, countOf } from './latency.js';
 import type { StatusReply } from './protocol.js';
 
@@ -46,8 +49,10 @@ function metricsOf(status: StatusReply): Metric[] {
     gauge('tidemark_index_lag_bytes', 'Bytes of the log that the index has not read yet.', Number(status.indexLagBytes)),
     gauge('tidemark_known_inodes', 'Inodes that the kernel knows of the live tree.', status.knownInodes),
     gauge('tidemark_open_handles', 'Open files and directories of the live tree.', status.openHandles),
+    gauge('tidemark_daemon_restarts', 'How often the daemon was started again since the volume was mounted.', status.restarts?.count ?? 0),
     gauge('tidemark_notices', 'Notices that `tidemark status` shows.', status.notices.length),
     ...upkeepMetrics(status, gauge),
+    ...backupMetrics(status),
     durations(status),
   ];
 }
@@ -72,6 +77,37 @@ function upkeepMetrics({ directory, alarms, scrub, disk }: StatusReply, gauge: G
     // It has no value while the disk is not filling: a series that is absent, not a number that means something else.
     ...(disk?.fullInDays === undefined ? [] : [gauge('tidemark_disk_full_seconds', 'When the disk will be full at the present rate, in seconds from now.', disk.fullInDays * 86_400)]),
   ];
+}
+
+/** One series for each backup, and for each sync. */
+function backupMetrics({ directory, backups }: StatusReply): Metric[] {
+  const seriesOf = (kind: Kind) => (name: string, help: string, value: (item: BackupItem) => number | undefined): Metric => ({
+    name: `tidemark_${kind}_${name}`, help, type: 'gauge', aggregator: 'first',
+    values: backups.filter(({ config }) => kindOf(config) === kind).flatMap((item): Value[] => {
+      const found = value(item);
+      return found === undefined ? [] : [{ labels: { volume: directory, [kind]: item.config.name }, value: found }];
+    }),
+  });
+  const [ofBackup, ofSync] = [seriesOf('backup'), seriesOf('sync')];
+  const both = (of: typeof ofBackup, what: string): Metric[] => [
+    of('last_success_timestamp_seconds', `When the last run of the ${what} that ended well began, in seconds since 1970.`, ({ succeededMs }) => succeededMs === undefined ? undefined : succeededMs / 1000),
+    of('running', `1 while the ${what} is at work.`, ({ doing }) => (doing === undefined ? 0 : 1)),
+    of('done_bytes', 'Bytes that the run under way has sent or read.', ({ doing }) => doing?.report?.doneBytes),
+    of('total_bytes', 'Bytes that the run under way has to send or read.', ({ doing }) => doing?.report?.totalBytes),
+  ];
+  const all = [
+    ...both(ofBackup, 'backup'),
+    ofBackup('snapshot_timestamp_seconds', 'Of when the destination has the volume, in seconds since 1970.', ({ timeNs }) => timeNs === undefined ? undefined : Number(timeNs) / 1e9),
+    ofBackup('files', 'Files at the destination.', ({ files }) => files),
+    ofBackup('bytes', 'Bytes of the files at the destination.', ({ bytes }) => bytes),
+    ofBackup('faults', 'What is wrong with the backup: failed runs, verifications and test restores.', ({ faults }) => faults.length),
+    ...both(ofSync, 'sync'),
+    ofSync('files', 'Files that both sides have.', ({ files }) => files),
+    ofSync('bytes', 'Bytes of the files that both sides have.', ({ bytes }) => bytes),
+    ofSync('faults', 'Runs that failed and were not made good since.', ({ faults }) => faults.length),
+    ofSync('conflicts', 'Files that both sides changed, left to somebody to decide.', ({ conflicts }) => conflicts.length),
+  ];
+  return all.filter(({ values }) => values.length > 0);
 }
 
 function durations(status: StatusReply): Metric {

@@ -32,7 +32,7 @@ export async function foreground(options: DaemonOptions, hooks: ForegroundHooks)
     // Ending the tie tells the daemon to unmount as soon as it can.
     if (signals === 1) {
       disconnect();
-      sayWhoIsThere(options, ready.pid);
+      sayWhoIsThere(options);
     } else if (mountAt(options.mountpoint) !== undefined) {
       detach(options.mountpoint);
     }
@@ -41,34 +41,46 @@ export async function foreground(options: DaemonOptions, hooks: ForegroundHooks)
   process.on('SIGTERM', stop);
   process.on('SIGHUP', stop);
   await hooks.onReady(ready);
-  const watching = hooks.onVersion === undefined ? undefined : await watch(entryOf(ready.pid), hooks.onVersion);
+  const unwatched = new AbortController();
+  if (hooks.onVersion !== undefined) void watch(await ControlClient.connect(entryOf(options)), options, hooks.onVersion, unwatched.signal);
   await ended;
-  watching?.close();
+  unwatched.abort();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.off(signal, stop);
   if (signals === 0 && mountAt(options.mountpoint)?.type === 'fuse.tidemark') {
     throw new CommandError(`the daemon of ${options.directory} has died`, `look into ${options.log}; \`tidemark mount ${options.directory}\` recovers`);
   }
 }
 
-function entryOf(pid: number): RegistryEntry {
-  const entry = liveEntries().find((candidate) => candidate.pid === pid);
+function entryOf({ mountpoint }: DaemonOptions): RegistryEntry {
+  const entry = liveEntries().find((candidate) => candidate.mountpoint === mountpoint);
   if (entry === undefined) throw new CommandError('the daemon ended at once', 'its log in the runtime directory says why');
   return entry;
 }
 
-async function watch(entry: RegistryEntry, onVersion: (item: WatchItem) => void): Promise<ControlClient> {
-  const client = await ControlClient.connect(entry);
-  // It ends when the daemon ends, which `ended` reports.
-  client.ask('watch', {}, onVersion).catch(() => undefined);
-  return client;
+/** Goes on with each daemon that follows. */
+async function watch(first: ControlClient, options: DaemonOptions, onVersion: (item: WatchItem) => void, unwanted: AbortSignal): Promise<void> {
+  let client = first;
+  unwanted.addEventListener('abort', () => client.close());
+  try {
+    for (;;) {
+      // It ends when the daemon ends, which `ended` reports.
+      client.ask('watch', {}, onVersion).catch(() => undefined);
+      await client.closed;
+      if (unwanted.aborted) return;
+      client = await ControlClient.connect(entryOf(options));
+    }
+  } catch {
+    // No daemon followed.
+  }
 }
 
 /** Given a moment to unmount, the daemon either has ended or somebody is in the way. */
-function sayWhoIsThere(options: DaemonOptions, daemonPid: number): void {
+function sayWhoIsThere(options: DaemonOptions): void {
   const timer = setTimeout(() => {
     const mount = mountAt(options.mountpoint);
     if (mount === undefined) return;
-    const users = usersOf(mount, daemonPid).map((user) => `${user.command} (pid ${user.pid}) ${user.how}`);
+    const daemon = liveEntries().find((entry) => entry.mountpoint === options.mountpoint);
+    const users = usersOf(mount, daemon?.pid ?? 0).map((user) => `${user.command} (pid ${user.pid}) ${user.how}`);
     const who = users.length === 0 ? 'it is in use' : users.join('; ');
     void note(`tidemark: waiting to unmount ${options.mountpoint}: ${who}; press Ctrl-C again to take it away at once`);
   }, 1000);

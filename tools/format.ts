@@ -7,17 +7,12 @@
  */
 import { readFileSync } from 'node:fs';
 
-const nsPerSecond = 1_000_000_000n;
+export { jsonTime, localTime } from '../engine/moments.js';
 
-/** RFC 3339, UTC, nanoseconds: 2026-11-22T07:00:00.123456789Z */
-export function jsonTime(timeNs: bigint): string {
-  const nanoseconds = ((timeNs % nsPerSecond) + nsPerSecond) % nsPerSecond;
-  const seconds = (timeNs - nanoseconds) / nsPerSecond;
-  const whole = new Date(Number(seconds) * 1000).toISOString().slice(0, -5);
-  return `${whole}.${nanoseconds.toString().padStart(9, '0')}Z`;
+/** A time of JavaScript's clock, as the others are. */
+export function nsOfMs(ms: number): bigint {
+  return BigInt(Math.round(ms)) * 1_000_000n;
 }
-
-export { localTime } from '../engine/moments.js';
 
 /** 512 B, 4.0 KiB, 1.5 GiB */
 export function sizeText(bytes: bigint | number): string {
@@ -77,9 +72,8 @@ function readUsers(): Map<number, string> {
   return names;
 }
 
-/** Rows in columns as wide as needed; the last column runs free. Columns named in `right` (by index) stand right-aligned. */
-export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
-  const widths: number[] = [];
+/** Rows in columns as wide as needed; the last column runs free. Columns named in `right` (by index) stand right-aligned. `widths` are those of rows before, and grow. */
+export function table(rows: readonly (readonly string[])[], right: readonly number[] = [], widths: number[] = []): string {
   for (const row of rows) row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)));
   const line = (row: readonly string[]): string =>
     row.map((cell, column) => (right.includes(column) ? cell.padStart(widths[column] ?? 0) : column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  ');

@@ -6,13 +6,19 @@
  * 2. A held transaction is released when its connection ends, at the latest.
  */
 import { MomentError } from '../engine/errors.js';
-import type { Volume } from '../engine/volume.js';
 import type { Txid } from '../engine/types.js';
+import type { Volume } from '../engine/volume.js';
 import type { Mounted } from '../fs/mount.js';
+import { addon } from '../native/index.js';
 import type { Alarms } from './alarms/alarms.js';
+import type { Backups } from './backup/backups.js';
+import { backupHandlers } from './backup/handlers.js';
 import type { Connection, Handlers } from './control-server.js';
-import type { MomentReply, StatusReply } from './protocol.js';
+import type { PairDesk } from './pair/desk.js';
+import type { RestartFacts, StatusReply } from './protocol.js';
+import { reachOf } from './reach.js';
 import type { RegistryEntry } from './registry.js';
+import { momentOf, recoveryHandlers } from './recovery-handlers.js';
 import { retentionHandlers } from './retention-handlers.js';
 import { watchVersions } from './watch-versions.js';
 import { changeItem, differenceItem, fromWire, pinItem, toWire, txidOf, wireStatus } from './wire.js';
@@ -24,7 +30,16 @@ export interface Served {
   readonly entry: RegistryEntry;
   readonly driver: string;
   readonly alarms: Alarms;
+  readonly backups: Backups;
+  /** Of the daemons before this one. */
+  readonly restarts: RestartFacts;
+  /** Ends this daemon for one that is started with this program and the same options. */
+  readonly handOver: (program: readonly string[]) => Promise<void>;
+  readonly pair: PairDesk;
 }
+
+/** Younger than every transaction: the live tree. */
+const liveView = BigInt(Number.MAX_SAFE_INTEGER - 1) as Txid;
 
 export function createHandlers(served: Served): Handlers {
   const { volume, mounted } = served;
@@ -79,39 +94,58 @@ export function createHandlers(served: Served): Handlers {
       return volume.verify({ depth: request.depth ?? 'log', onProgress, signal: unwanted.signal });
     },
     ...retentionHandlers(served),
-    ...holdHandlers(volume),
+    ...recoveryHandlers(volume),
+    hidden: async (request, connection) => {
+      const top = request.path === '/' ? '' : request.path;
+      for (const file of volume.floors.hiddenAt(Number(request.at))) {
+        for (const path of [volume.pathOf(txidOf(request.at), file), volume.pathOf(liveView, file)]) {
+          const text = path === undefined ? undefined : toWire(path);
+          if (text?.startsWith(`${top}/`) === true) await connection.emit(request.id, { path: text });
+        }
+      }
+      return {};
+    },
+    ...holdHandlers(served),
     ...alarmHandlers(served.alarms),
+    ...backupHandlers(volume, served.backups),
     watch: async (request, connection) => {
       await watchVersions(volume, connection, (item) => connection.emit(request.id, item));
       return {};
     },
+    upgrade: async (request) => {
+      await served.handOver(request.program);
+      return {};
+    },
+    pair: (request) => served.pair.act(request.action),
     unmount: async () => {
-      await mounted.unmount();
+      await unmountServed(served);
       return {};
     },
   };
 }
 
-function alarmHandlers(alarms: Alarms): Pick<Handlers, 'alarms' | 'alarms-change' | 'alarms-test' | 'alarms-acknowledge' | 'alarms-digest'> {
+function alarmHandlers(alarms: Alarms): Pick<Handlers, 'alarms' | 'alarms-change' | 'alarms-test' | 'alarms-acknowledge' | 'alarms-release' | 'alarms-digest'> {
   return {
     alarms: async () => alarms.show(),
     'alarms-change': (request) => alarms.change(request.change),
     'alarms-test': async () => ({ results: await alarms.test() }),
     'alarms-acknowledge': async () => ({ count: alarms.acknowledge() }),
+    'alarms-release': async () => ({ count: alarms.release() }),
     'alarms-digest': async () => ({ sinks: await alarms.digest() }),
   };
 }
 
 /** `hold` and `release`: one transaction for everything that happens between them. */
-function holdHandlers(volume: Volume): Pick<Handlers, 'hold' | 'release'> {
+function holdHandlers({ volume, alarms }: Served): Pick<Handlers, 'hold' | 'release'> {
   const holders = new Set<Connection>();
   const nobody = { uid: 0, gid: 0, pid: 0 };
   return {
-    hold: async (_request, connection) => {
+    hold: async (request, connection) => {
       const before = await volume.settled();
       if (!holders.has(connection)) {
         holders.add(connection);
         volume.native.holdTransaction();
+        if (request.pid !== undefined) connection.onClose(alarms.exempt(request.pid));
         connection.onClose(() => {
           if (holders.delete(connection)) volume.native.releaseTransaction(nobody, 'tidemark');
         });
@@ -126,16 +160,29 @@ function holdHandlers(volume: Volume): Pick<Handlers, 'hold' | 'release'> {
   };
 }
 
+/** Backups read through the mount: they end first, and go on if it stays. Throws what unmounting throws. */
+export async function unmountServed({ mounted, backups, pair }: Pick<Served, 'mounted' | 'backups' | 'pair'>): Promise<void> {
+  await backups.stop();
+  try {
+    await pair.around(() => mounted.unmount());
+  } catch (error) {
+    backups.goOn();
+    throw error;
+  }
+}
+
 /** How a mounted volume stands; also what the metrics are made of. */
 export async function statusOf(served: Served): Promise<StatusReply> {
   const { volume, mounted, entry } = served;
-  const { protocol, features, knownInodes, openHandles, operations } = mounted.state();
+  const { protocol, features, isKept, knownInodes, openHandles, operations } = mounted.state();
+  const facts = await wireStatus(volume);
   return {
     pid: process.pid,
     directory: entry.directory,
     mountpoint: entry.mountpoint,
     log: entry.log,
-    ...(await wireStatus(volume)),
+    ...facts,
+    ...reachOf(volume, served.alarms.measured(), Number(facts.historyBytes)),
     driver: served.driver,
     protocol,
     features,
@@ -143,6 +190,10 @@ export async function statusOf(served: Served): Promise<StatusReply> {
     openHandles,
     operations,
     notices: volume.notices,
+    backups: served.backups.list(),
+    isKept,
+    keptLayout: addon.keptLayout,
+    restarts: served.restarts,
     ...served.alarms.facts(),
   };
 }
@@ -162,8 +213,4 @@ function momentTime(volume: Volume, text: string, harmless: 'too-old' | 'future'
     if (error instanceof MomentError && error.fault === harmless) return undefined;
     throw error;
   }
-}
-
-function momentOf(volume: Volume, txid: Txid): MomentReply {
-  return { txid: String(txid), timeNs: String(volume.transaction(txid)?.timeNs ?? 0n) };
 }

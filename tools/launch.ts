@@ -1,5 +1,5 @@
 /**
- * Starts a daemon and waits until it serves: the parent's half of daemon.ts.
+ * Starts a daemon, or a keeper that starts it, and waits until it serves: the parent's half of daemon.ts.
  *
  * Invariants:
  * 1. It returns when the volume can be used, or throws one CommandError that says why not.
@@ -9,8 +9,8 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync, renameSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { startedSchema } from './daemon-options.js';
-import type { DaemonOptions, Ready } from './daemon-options.js';
+import { keeperPath } from '../native/keeper-path.js';
+import type { DaemonOptions, Ready, Started } from './daemon-options.js';
 import { CommandError } from './errors.js';
 
 /** A log grown beyond this is put aside as `.old` before the next start. */
@@ -22,7 +22,7 @@ export interface Launched {
   readonly disconnect: () => void;
   /** Ends the tie and lets this process end before the daemon does. */
   readonly letGo: () => void;
-  /** Resolves when the daemon has ended. */
+  /** Resolves when the daemon has ended; with a keeper, when none will follow. */
   readonly ended: Promise<void>;
 }
 
@@ -33,7 +33,10 @@ export async function launch(options: DaemonOptions): Promise<Launched> {
   const log = openSync(options.log, 'a', 0o600);
   let child: ChildProcess;
   try {
-    child = spawn(process.execPath, [...process.execArgv, fileURLToPath(new URL('./daemon.js', import.meta.url)), JSON.stringify(options)], {
+    const daemon = [process.execPath, ...process.execArgv, fileURLToPath(new URL('./daemon.js', import.meta.url)), JSON.stringify(options)];
+    const keeper = options.keeper ? keeperPath() : undefined;
+    const [program = '', ...rest] = keeper === undefined ? daemon : [keeper, ...daemon];
+    child = spawn(program, rest, {
       cwd: '/',
       detached: true,
       stdio: ['ignore', log, log, 'ipc'],
@@ -57,7 +60,7 @@ function started(child: ChildProcess, options: DaemonOptions): Promise<Ready> {
   return new Promise((resolve, reject) => {
     child.once('error', (error) => reject(new CommandError(`cannot start the daemon: ${error.message}`)));
     child.once('message', (message) => {
-      const answer = startedSchema.parse(message);
+      const answer = message as Started;
       if ('ready' in answer) resolve(answer.ready);
       else reject(explain(answer.failed, options));
     });

@@ -43,6 +43,11 @@ function unaskedMoment(located: Located, text: string): Moment {
   return { text, root };
 }
 
+/** What stands for a file in a snapshot that does not show it. */
+export function absentAt(name: string, at: string): CommandError {
+  return new CommandError(`${name} did not exist at ${at}, or is not kept that long`, '`tidemark log` shows when it did, `tidemark policy` what is kept');
+}
+
 /** The path of what was located as it was at the moment. */
 export function pathAt(moment: Moment, path: BytePath): BytePath {
   return joinPath(moment.root, path);

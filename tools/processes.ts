@@ -7,20 +7,20 @@
  */
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { isWithin } from './byte-path.js';
+import { isOurs, parseMountInfo } from './mounts.js';
 import type { MountPoint } from './mounts.js';
+
+/** What /proc/PID/stat says behind the command name: state, parent, process group, session, …; undefined when it does not live (or only as a zombie). */
+export function statOf(pid: number): string[] | undefined {
+  const stat = contents(`/proc/${pid}/stat`);
+  // The command name may hold blanks and parentheses; what follows its last ")" is regular.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return stat === '' || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields;
+}
 
 /** Start time of a process in clock ticks since boot; undefined when it does not live (or only as a zombie). */
 export function startTicks(pid: number): string | undefined {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  } catch {
-    return undefined;
-  }
-  // The command name may hold blanks and parentheses; what follows its last ")" is regular.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const state = fields[0];
-  return state === 'Z' || state === 'X' ? undefined : fields[19];
+  return statOf(pid)?.[19];
 }
 
 export function commandOf(pid: number): string {
@@ -45,6 +45,17 @@ export function usersOf(mount: MountPoint, daemonPid: number): MountUser[] {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === daemonPid) continue;
     const how = usage(pid, mount);
+    if (how !== undefined) users.push({ pid, command: commandOf(pid), how });
+  }
+  return users;
+}
+
+/** The same of copies of the mount in other mount namespaces (those of containers, for one), as far as this user may look into them. */
+export function usersElsewhere(mountpoint: string): MountUser[] {
+  const users: MountUser[] = [];
+  for (const pid of listing('/proc').map(Number).filter(Number.isInteger)) {
+    const copy = parseMountInfo(contents(`/proc/${pid}/mountinfo`)).findLast((mount) => mount.path === mountpoint && isOurs(mount));
+    const how = copy === undefined ? undefined : usage(pid, copy);
     if (how !== undefined) users.push({ pid, command: commandOf(pid), how });
   }
   return users;
@@ -91,9 +102,10 @@ function listing(path: string): string[] {
   }
 }
 
-function contents(path: string): string {
+/** Of a file of /proc; '' when its process has ended, or is not ours to look into. */
+export function contents(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(path, 'latin1');
   } catch {
     return '';
   }

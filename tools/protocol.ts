@@ -7,65 +7,21 @@
  * 2. A line is at most `longestRequestBytes` (to the daemon) or `longestAnswerBytes` (from it): a longer one ends the connection.
  * 3. Paths are BytePaths from the volume's root, with a leading slash; 64-bit numbers are decimal strings.
  */
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { LogFault } from '../engine/log-check.js';
+import type { RoomVerdict } from '../engine/room-keeper.js';
 import type { OperationLatency } from '../native/types.js';
-import { changeSchema } from './alarms/config.js';
+import type { Report } from '../replica/progress.js';
 import type { AlarmConfig } from './alarms/config.js';
 import type { SinkResult } from './alarms/dispatcher.js';
+import type { RunRecord } from './backup/record.js';
+import type { BackupItem } from './backup/shown.js';
+import type { PairReply } from './pair/requests.js';
+import type { BinEntryItem, UndeleteReply, UndoItem } from './recovery-protocol.js';
+import type { requestSchema } from './request-schema.js';
 
 export const longestRequestBytes = 64 * 1024;
 export const longestAnswerBytes = 16 * 1024 * 1024;
-
-const path = z.string().startsWith('/').max(16 * 1024);
-const moment = z.string().min(1).max(300);
-const pinName = z.string().min(1).max(255);
-const id = z.number().int().nonnegative();
-const userId = z.number().int().min(0).max(0xffffffff);
-
-const policyPart = z.string().max(1000);
-const policyChange = z.strictObject({ ladder: policyPart.optional(), diskShare: policyPart.optional(), atLeast: policyPart.optional() });
-
-export const requestSchema = z.discriminatedUnion('method', [
-  z.strictObject({ id, method: z.literal('status') }),
-  /** Changes of a path, newest first, as items. `since` and `until` are moments as users write them. */
-  z.strictObject({ id, method: z.literal('log'), path, since: moment.optional(), until: moment.optional(), limit: z.number().int().positive().optional() }),
-  /** Which transaction a moment means. */
-  z.strictObject({ id, method: z.literal('moment'), text: moment }),
-  /** Differences below a path between two transactions, as items. */
-  z.strictObject({ id, method: z.literal('diff'), path, from: z.string(), to: z.string() }),
-  /** Where the file that is at `path` as of `at` was as of `before`. */
-  z.strictObject({ id, method: z.literal('trace'), path, at: z.string(), before: z.string() }),
-  /** Entries a directory had once and has no more as of `at`, as items. */
-  z.strictObject({ id, method: z.literal('deleted'), path, at: z.string() }),
-  z.strictObject({ id, method: z.literal('pins') }),
-  z.strictObject({ id, method: z.literal('pin'), name: pinName, at: moment.optional() }),
-  z.strictObject({ id, method: z.literal('unpin'), name: pinName }),
-  /** Changes the policy, if anything is given, and answers with what holds then. */
-  z.strictObject({ id, method: z.literal('policy'), change: z.union([z.literal('reset'), policyChange]).optional() }),
-  /** Gives up what the policy no longer keeps, or says what that would be. */
-  z.strictObject({ id, method: z.literal('prune'), dryRun: z.boolean() }),
-  /** Progress comes as items. */
-  z.strictObject({ id, method: z.literal('verify'), depth: z.enum(['log', 'deep']).optional() }),
-  /**
-   * Until `release`, or the end of the connection, all changes are one transaction (at most as long as the addon allows). Answers with the
-   * transaction before and the globs of names that have no history.
-   */
-  z.strictObject({ id, method: z.literal('hold') }),
-  z.strictObject({ id, method: z.literal('release'), uid: userId, gid: userId, pid: z.number().int().nonnegative(), command: z.string().max(255) }),
-  /** New versions as items as they come; ends with the connection. */
-  z.strictObject({ id, method: z.literal('watch') }),
-  /** Configuration and state of the alarms. */
-  z.strictObject({ id, method: z.literal('alarms') }),
-  z.strictObject({ id, method: z.literal('alarms-change'), change: changeSchema }),
-  /** Sends a test to each sink. */
-  z.strictObject({ id, method: z.literal('alarms-test') }),
-  z.strictObject({ id, method: z.literal('alarms-acknowledge') }),
-  /** Sends the digest now. */
-  z.strictObject({ id, method: z.literal('alarms-digest') }),
-  /** Flushes, unmounts (EBUSY while it is in use), closes the volume; the daemon then ends. */
-  z.strictObject({ id, method: z.literal('unmount') }),
-]);
 
 export type Request = z.infer<typeof requestSchema>;
 export type Method = Request['method'];
@@ -90,6 +46,7 @@ export interface DifferenceItem {
   readonly kind: string;
   readonly path: string;
   readonly from?: string;
+  readonly isWritten?: boolean;
   /** mode & S_IFMT */
   readonly type: number;
   readonly sizeBefore?: string;
@@ -166,12 +123,21 @@ export interface UpkeepFacts {
     readonly faults: readonly LogFault[];
     readonly failure?: string;
   };
+  readonly room: RoomVerdict;
   /** Absent until it was looked at. */
   readonly disk?: { readonly freeBytes: number; readonly totalBytes: number; readonly fullInDays?: number };
 }
 
 export interface AlarmsReply extends UpkeepFacts {
   readonly config: AlarmConfig;
+}
+
+/** How often the daemon was started again since the volume was mounted; when, why, and how long nobody answered the last time. */
+export interface RestartFacts {
+  readonly count: number;
+  readonly lastMs?: number;
+  readonly why?: string;
+  readonly pauseMs?: number;
 }
 
 export interface StatusReply extends VolumeFacts, UpkeepFacts {
@@ -184,15 +150,39 @@ export interface StatusReply extends VolumeFacts, UpkeepFacts {
   readonly features: readonly string[];
   readonly knownInodes: number;
   readonly openHandles: number;
+  /** How far back history reaches at the present rate, days; absent: not known yet. */
+  readonly reachDays?: number | 'forever';
   /** Since it was mounted. */
   readonly operations: readonly OperationLatency[];
   readonly notices: readonly string[];
+  readonly backups: readonly BackupItem[];
+  /** The mount outlives its daemon. */
+  readonly isKept: boolean;
+  /** How what the next daemon would go on with is laid out. */
+  readonly keptLayout: number;
+  readonly restarts: RestartFacts;
 }
 
 export interface PolicyReply {
   readonly ladder: string;
   readonly diskShare: string;
   readonly atLeast: string;
+  readonly versions: string;
+  readonly keep: readonly string[];
+  /** What does not hold yet, a line each. */
+  readonly notes: readonly string[];
+}
+
+/** What some rules for files give up together. */
+export interface FloorItem {
+  readonly rules: readonly string[];
+  /** Files of which something goes. */
+  readonly files: number;
+  /** Where it is a matter of age: only what is younger stays. */
+  readonly youngerThanNs?: string;
+  /** Deleted files that go whole, and what they take of the disk. */
+  readonly objects: number;
+  readonly objectBytes: string;
 }
 
 export interface PruneReply {
@@ -203,6 +193,7 @@ export interface PruneReply {
   readonly takesTooMuch: boolean;
   /** The oldest moment afterwards. */
   readonly oldestNs: string;
+  readonly floors: readonly FloorItem[];
   /** Of the log: what only those needed (of a dry run), or what came free. */
   readonly bytes: string;
 }
@@ -237,6 +228,11 @@ export interface Answers {
   diff: { reply: Record<string, never>; item: DifferenceItem };
   trace: { reply: { path?: string }; item: never };
   deleted: { reply: Record<string, never>; item: DeletedItem };
+  /** `backup`: the pin since which was looked, when nobody said since when. */
+  bin: { reply: { readonly backup?: string }; item: BinEntryItem };
+  undelete: { reply: UndeleteReply; item: never };
+  /** The transactions that the moments meant. */
+  undo: { reply: { readonly after: string; readonly upTo: string }; item: UndoItem };
   pins: { reply: { pins: readonly PinItem[] }; item: never };
   pin: { reply: MomentReply; item: never };
   unpin: { reply: Record<string, never>; item: never };
@@ -244,19 +240,25 @@ export interface Answers {
   prune: { reply: PruneReply; item: never };
   verify: { reply: VerifyReply; item: ProgressItem };
   hold: { reply: MomentReply & { exclude: readonly string[] }; item: never };
+  hidden: { reply: Record<string, never>; item: { readonly path: string } };
   release: { reply: MomentReply; item: never };
   watch: { reply: Record<string, never>; item: WatchItem };
   alarms: { reply: AlarmsReply; item: never };
   'alarms-change': { reply: AlarmsReply; item: never };
   'alarms-test': { reply: { readonly results: readonly SinkResult[] }; item: never };
   'alarms-acknowledge': { reply: { readonly count: number }; item: never };
+  'alarms-release': { reply: { readonly count: number }; item: never };
   'alarms-digest': { reply: { readonly sinks: readonly string[] }; item: never };
+  'backup-add': { reply: BackupItem; item: never };
+  'backup-list': { reply: { readonly backups: readonly BackupItem[] }; item: never };
+  'backup-run': { reply: RunRecord; item: Report };
+  'backup-change': { reply: Record<string, never>; item: never };
+  /** isKnown: false: history does not reach back that far. */
+  'backup-changes': { reply: { readonly isKnown: boolean }; item: DifferenceItem };
+  upgrade: { reply: Record<string, never>; item: never };
   unmount: { reply: Record<string, never>; item: never };
+  pair: { reply: PairReply; item: never };
 }
 
-/** A line from the daemon, before its content is known. */
-export const answerSchema = z.union([
-  z.object({ id, item: z.unknown() }).refine((line) => line.item !== undefined),
-  z.object({ id, error: z.object({ code: z.string(), message: z.string() }) }),
-  z.object({ id, reply: z.unknown() }).refine((line) => line.reply !== undefined),
-]);
+/** A line from the daemon: what it says of the request with this id. */
+export type Answer = { readonly id: number } & ({ readonly item: unknown } | { readonly error: { readonly code: string; readonly message: string } } | { readonly reply: unknown });

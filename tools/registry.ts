@@ -3,29 +3,28 @@
  * write and remove theirs; commands read them to find the volume that a path belongs to.
  *
  * Invariants:
- * 1. An entry counts only while its daemon lives (pid and start time). A stale one is overwritten by the next mount of the volume
+ * 1. An entry counts only while its daemon lives (pid and start time), or the keeper that will start the next one. A stale one is overwritten by the next mount of the volume
  *    or removed by its unmount, by nobody else: another command could take away what a new daemon has just written.
  * 2. A file appears whole: it is written under another name and renamed.
  */
 import { readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { ensureRuntime, registryPaths, runtimePath } from './runtime.js';
 import { startTicks } from './processes.js';
 
-const entrySchema = z.object({
-  id: z.string().regex(/^[0-9a-f]{32}$/),
-  pid: z.number().int().positive(),
+export interface RegistryEntry {
+  readonly id: string;
+  readonly pid: number;
   /** Start time of the daemon in clock ticks since boot, so that a reused pid is not taken for it. */
-  startTicks: z.string(),
+  readonly startTicks: string;
+  /** The process that outlives the daemon, if there is one. */
+  readonly keeper?: { readonly pid: number; readonly startTicks: string };
   /** The protected directory and where it is mounted, real paths. */
-  directory: z.string().startsWith('/'),
-  mountpoint: z.string().startsWith('/'),
-  socket: z.string().startsWith('/'),
-  log: z.string().startsWith('/'),
-});
-
-export type RegistryEntry = z.infer<typeof entrySchema>;
+  readonly directory: string;
+  readonly mountpoint: string;
+  readonly socket: string;
+  readonly log: string;
+}
 
 /** Writes this daemon's entry. */
 export function register(entry: RegistryEntry): void {
@@ -52,13 +51,22 @@ export function allEntries(): Registered[] {
   for (const directory of registryPaths()) {
     for (const name of listing(directory)) {
       const entry = name.endsWith('.json') ? readEntry(join(directory, name)) : undefined;
-      if (entry !== undefined) found.push({ entry, alive: startTicks(entry.pid) === entry.startTicks });
+      if (entry !== undefined) found.push({ entry, alive: lives(entry) || (entry.keeper !== undefined && lives(entry.keeper)) });
     }
   }
   return found;
 }
 
-/** Entries whose daemon lives. */
+function lives({ pid, startTicks: ticks }: { readonly pid: number; readonly startTicks: string }): boolean {
+  return startTicks(pid) === ticks;
+}
+
+/** true between two daemons: the last one has died, and the keeper starts another. */
+export function isBetweenDaemons(entry: RegistryEntry): boolean {
+  return !lives(entry) && entry.keeper !== undefined && lives(entry.keeper);
+}
+
+/** Entries whose daemon lives, or will be followed by another. */
 export function liveEntries(): RegistryEntry[] {
   return allEntries().filter(({ alive }) => alive).map(({ entry }) => entry);
 }
@@ -78,9 +86,16 @@ function listing(directory: string): string[] {
 /** undefined for a file that is no entry: half a write of a dying machine, or something of another version. */
 function readEntry(path: string): RegistryEntry | undefined {
   try {
-    const parsed = entrySchema.safeParse(JSON.parse(readFileSync(path, 'utf8')));
-    return parsed.success ? parsed.data : undefined;
+    const found = JSON.parse(readFileSync(path, 'utf8')) as RegistryEntry;
+    return isEntry(found) ? found : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** By hand, since every command looks into the registry: a library for it would take longer to load than all else. */
+function isEntry({ id, pid, startTicks, keeper, directory, mountpoint, socket, log }: RegistryEntry): boolean {
+  if (keeper !== undefined && !(Number.isSafeInteger(keeper.pid) && keeper.pid > 0 && typeof keeper.startTicks === 'string')) return false;
+  if (!/^[0-9a-f]{32}$/.test(id) || !Number.isSafeInteger(pid) || pid <= 0 || typeof startTicks !== 'string') return false;
+  return [directory, mountpoint, socket, log].every((path) => typeof path === 'string' && path.startsWith('/'));
 }

@@ -14,7 +14,8 @@ root=$PWD
 build_needs=(g++:g++ make:make python3:python3)
 mount_needs=(fusermount3:fuse3)
 test_needs=(sqlite3:sqlite3 git:git rsync:rsync vim:vim gcc:gcc setfacl:acl setfattr:attr bindfs:bindfs fio:fio strace:strace mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs
-  '/usr/lib/postgresql/*/bin/initdb:postgresql')
+  '/usr/lib/postgresql/*/bin/initdb:postgresql' '/usr/sbin/smbd:samba' smbclient:smbclient openssl:openssl '/usr/lib/*/samba/vfs/shadow_copy2.so:samba-vfs-modules'
+  radosgw:radosgw ceph-mon:ceph-mon ceph-osd:ceph-osd)
 
 fail() {
   printf 'tidemark: %s\n' "$1" >&2
@@ -55,9 +56,26 @@ as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
+# Runs a command that installs packages, and starts no server that comes with one: tests start their own.
+without_services() {
+  local policy=/usr/sbin/policy-rc.d
+  if [ -e $policy ]; then "$@"; return; fi
+  (
+    trap "as_root rm -f $policy" EXIT
+    printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null && as_root chmod 755 $policy && "$@"
+  )
+}
+
 install_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q &&
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+    without_services as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" || return
+  # Nor is one to share anything after the machine's next start.
+  case " $* " in
+    *' samba '*) if command -v systemctl >/dev/null; then as_root systemctl disable --quiet smbd nmbd samba-ad-dc || true; fi ;;
+  esac
+  case " $* " in
+    *' radosgw '*) if command -v systemctl >/dev/null; then as_root systemctl disable --quiet ceph.target ceph-crash ceph-mon.target ceph-osd.target ceph-radosgw.target || true; fi ;;
+  esac
 }
 
 # need_packages required|optional NEEDS…
@@ -92,11 +110,13 @@ install_modules() {
     # `npm --silent` reaches down to here and would hide why it failed.
     npm_config_loglevel=error step 'installing Node packages' npm ci --no-audit --no-fund
     touch node_modules/.package-lock.json
+    node -e 'require("fuse-native")' >/dev/null 2>&1 ||
+      printf 'tidemark: the driver fuse-native is not to be had on this platform; all else works without it\n' >&2
   fi
 }
 
 build_native() {
-  if newer_than native/build/Release/tidemark.node native/src native/binding.gyp; then
+  if newer_than native/build/Release/tidemark.node native/src native/keeper native/binding.gyp; then
     # Node's own headers, where they came with it, save a download.
     local prefix
     prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")

@@ -25,6 +25,7 @@ export function differenceItem(difference: Difference): DifferenceItem {
     kind: difference.kind,
     path: toWire(difference.path),
     ...(difference.from === undefined ? {} : { from: toWire(difference.from) }),
+    ...(difference.isWritten === true ? { isWritten: true } : {}),
     type: difference.type,
     ...(difference.sizeBefore === undefined ? {} : { sizeBefore: String(difference.sizeBefore) }),
     ...(difference.sizeAfter === undefined ? {} : { sizeAfter: String(difference.sizeAfter) }),

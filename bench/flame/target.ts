@@ -14,7 +14,7 @@ const launcher = [
 ];
 
 export function watchedTidemark(): Target {
-  const target = tidemark('tidemark', [], launcher);
+  const target = tidemark('tidemark', [], { launcher });
   return { ...target, start: async (directory, account) => withoutTable(await target.start(directory, account)) };
 }
 

@@ -12,7 +12,7 @@ import { execute, pause } from '../command.js';
 import { detach, isMounted } from '../mounts.js';
 import type { RunningTarget, Target } from './target.js';
 
-const program = resolve(import.meta.dirname, '../../tools/main.js');
+const ownRoot = resolve(import.meta.dirname, '../../..');
 
 /** What is read of `tidemark status --json`. */
 const statusShape = z.looseObject({
@@ -23,33 +23,47 @@ const statusShape = z.looseObject({
   features: z.array(z.string()).default([]),
 });
 
+export interface TidemarkOptions {
+  /** The words that run the program for the mount. */
+  readonly launcher?: readonly string[];
+  /** The repository of the build, absolute; default: this one. */
+  readonly root?: string;
+}
+
 /**
  * @param name how the target is called in `--targets` and in the table
  * @param options given to `tidemark mount` beside the directory
- * @param launcher the words that run the program for the mount
  */
-export function tidemark(name: string, options: readonly string[], launcher: readonly string[] = [process.execPath]): Target {
+export function tidemark(name: string, options: readonly string[], { launcher = [process.execPath], root = ownRoot }: TidemarkOptions = {}): Target {
+  const program = `${root}/dist/tools/main.js`;
+  const command: Command = (...words) => execute(process.execPath, [program, ...words], { timeoutMs: 120_000 });
+  const place = root === ownRoot ? '' : ` of ${root}`;
   return {
     name,
-    describe: async () => `Tidemark ${(await execute(process.execPath, [program, '--version'])).trim()}, ${options.join(' ') || 'default options'}`,
+    describe: async () => `Tidemark ${(await command('--version')).trim()}${place}, ${options.join(' ') || 'default options'}`,
     unavailable: () => Promise.resolve(existsSync(program) ? undefined : `${program} is not built (npm run build)`),
-    start: (directory) => start(directory, options, launcher),
+    start: async (directory) => {
+      await execute(launcher[0]!, [...launcher.slice(1), program, 'mount', directory, ...options], { timeoutMs: 120_000 });
+      return running(directory, command);
+    },
   };
 }
 
-async function start(directory: string, options: readonly string[], launcher: readonly string[]): Promise<RunningTarget> {
-  await execute(launcher[0]!, [...launcher.slice(1), program, 'mount', directory, ...options], { timeoutMs: 120_000 });
+/** The command line of the build that is measured. */
+type Command = (...words: string[]) => Promise<string>;
+
+async function running(directory: string, command: Command): Promise<RunningTarget> {
   try {
-    const { pid, features, protocol } = await status(directory);
+    const { pid, features, protocol } = await status(directory, command);
     return {
       path: directory,
       pid,
       features: protocol === undefined ? features : [`protocol ${protocol}`, ...features],
       history: {
-        lastTransaction: () => lastTransaction(directory),
+        lastTransaction: () => lastTransaction(directory, command),
         pathAt: (transaction) => `${directory}/.snapshots/@txn-${transaction}`,
       },
-      stop: () => stop(directory, pid),
+      stop: () => stop(directory, pid, command),
     };
   } catch (error) {
     await command('unmount', directory).catch(() => undefined);
@@ -58,7 +72,7 @@ async function start(directory: string, options: readonly string[], launcher: re
   }
 }
 
-async function stop(directory: string, pid: number): Promise<void> {
+async function stop(directory: string, pid: number, command: Command): Promise<void> {
   let fault: unknown;
   await command('unmount', directory).catch((error: unknown) => (fault = error));
   if (isMounted(directory)) await detach(directory);
@@ -80,19 +94,15 @@ function isRunning(pid: number): boolean {
 }
 
 /** `txid` is the last one that the index has read, so the answer counts only without a lag. */
-async function lastTransaction(directory: string): Promise<bigint> {
+async function lastTransaction(directory: string, command: Command): Promise<bigint> {
   for (let attempt = 0; attempt < 3_000; attempt++) {
-    const { txid, indexLagBytes } = await status(directory);
+    const { txid, indexLagBytes } = await status(directory, command);
     if (BigInt(indexLagBytes) === 0n) return BigInt(txid);
     await pause(100);
   }
   throw new Error('the index did not catch up within five minutes');
 }
 
-async function status(directory: string): Promise<z.infer<typeof statusShape>> {
+async function status(directory: string, command: Command): Promise<z.infer<typeof statusShape>> {
   return statusShape.parse(JSON.parse(await command('status', directory, '--json')));
-}
-
-function command(...words: string[]): Promise<string> {
-  return execute(process.execPath, [program, ...words], { timeoutMs: 120_000 });
 }

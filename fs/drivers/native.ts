@@ -6,6 +6,9 @@ import type { Driver, DriverOptions, MountableVolume } from './driver.js';
 
 export const nativeDriver: Driver = {
   name: 'native',
+  letsOthersIn: true,
+  watchesBacking: false,
+  prepare: () => undefined,
   mount(volume: MountableVolume, options: DriverOptions): Promise<Session> {
     return volume.native.mount(options);
   },

@@ -11,8 +11,11 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "addon_keeper.h"
 #include "backing.h"
 #include "crc32c.h"
+#include "kept_table.h"
+#include "tree_scan.h"
 
 namespace tidemark {
 namespace {
@@ -112,6 +115,20 @@ Napi::Value unsharedBytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(bytes));
 }
 
+Napi::Value changedSince(const Napi::CallbackInfo& info) {
+  bool lossless;
+  const int64_t sinceNs = info[2].As<Napi::BigInt>().Int64Value(&lossless);
+  const auto most = static_cast<size_t>(info[3].As<Napi::Number>().Int64Value());
+  auto found = std::make_shared<TreeScan>(info[0].As<Napi::String>(), info[1].As<Napi::String>(), sinceNs, most);
+  return inBackground(
+      info.Env(), "cannot look through the files", [found] { return found->run(); },
+      [found](Napi::Env env) -> Napi::Value {
+        Napi::Array paths = Napi::Array::New(env, found->paths().size());
+        for (size_t i = 0; i < found->paths().size(); i++) paths.Set(static_cast<uint32_t>(i), fromBytes(env, found->paths()[i].data(), found->paths()[i].size()));
+        return paths;
+      });
+}
+
 Napi::Value setThreadIdle(const Napi::CallbackInfo& info) {
   const struct sched_param parameters {};
   sched_setscheduler(info[0].As<Napi::Number>().Int32Value(), info[1].ToBoolean() ? SCHED_IDLE : SCHED_OTHER, &parameters);
@@ -120,6 +137,9 @@ Napi::Value setThreadIdle(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("openVolume", Napi::Function::New(env, openVolume, "openVolume"));
+  exports.Set("connectKeeper", Napi::Function::New(env, KeeperWrap::connect, "connectKeeper"));
+  exports.Set("keptLayout", Napi::Number::New(env, kKeptLayout));
+  exports.Set("changedSince", Napi::Function::New(env, changedSince, "changedSince"));
   exports.Set("crc32c", Napi::Function::New(env, checksum, "crc32c"));
   exports.Set("releaseMapped", Napi::Function::New(env, releaseMapped, "releaseMapped"));
   exports.Set("setThreadIdle", Napi::Function::New(env, setThreadIdle, "setThreadIdle"));

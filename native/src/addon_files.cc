@@ -1,9 +1,13 @@
 // FileCalls of native/types.ts: system calls on ordinary paths that node:fs lacks.
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+#include <vector>
 
 #include "addon.h"
 
@@ -78,10 +82,41 @@ Napi::Value setTimes(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// Where the file system knows no such flag, or between kinds of them, a second name does it.
+Napi::Value moveNew(const Napi::CallbackInfo& info) {
+  const std::string source = toBytes(info[0]);
+  const std::string target = toBytes(info[1]);
+  int result = renameat2(AT_FDCWD, source.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE);
+  if (result != 0 && (errno == EINVAL || errno == ENOSYS)) {
+    result = link(source.c_str(), target.c_str());
+    if (result == 0) result = unlink(source.c_str());
+  }
+  if (result != 0) return fail(info, "rename " + source + " to " + target);
+  return info.Env().Undefined();
+}
+
 Napi::Value makeNode(const Napi::CallbackInfo& info) {
   const std::string path = toBytes(info[0]);
   if (mknod(path.c_str(), info[1].As<Napi::Number>().Uint32Value(), toU64(info[2])) != 0) return fail(info, "mknod " + path);
   return info.Env().Undefined();
+}
+
+// Who connected, with the groups that he had then: the kernel noted both at connect(2).
+Napi::Value peerOf(const Napi::CallbackInfo& info) {
+  const int fd = info[0].As<Napi::Number>().Int32Value();
+  struct ucred credentials;
+  socklen_t length = sizeof credentials;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return fail(info, "getsockopt SO_PEERCRED");
+  std::vector<gid_t> groups(65536);
+  length = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) != 0) return fail(info, "getsockopt SO_PEERGROUPS");
+  Napi::Array list = Napi::Array::New(info.Env());
+  for (uint32_t at = 0; at < length / sizeof(gid_t); at++) list.Set(at, Napi::Number::New(info.Env(), groups[at]));
+  Napi::Object peer = Napi::Object::New(info.Env());
+  peer.Set("uid", Napi::Number::New(info.Env(), credentials.uid));
+  peer.Set("gid", Napi::Number::New(info.Env(), credentials.gid));
+  peer.Set("groups", list);
+  return peer;
 }
 
 }  // namespace
@@ -94,6 +129,8 @@ Napi::Object makeFileCalls(Napi::Env env) {
   files.Set("seekData", Napi::Function::New(env, seekData));
   files.Set("seekHole", Napi::Function::New(env, seekHole));
   files.Set("setTimes", Napi::Function::New(env, setTimes));
+  files.Set("peerOf", Napi::Function::New(env, peerOf));
+  files.Set("moveNew", Napi::Function::New(env, moveNew));
   files.Set("makeNode", Napi::Function::New(env, makeNode));
   return files;
 }

@@ -14,6 +14,7 @@ constexpr const char* kOperationNames[Session::kOperations] = {
 
 const char* requestName(SnapshotOperation operation) {
   switch (operation) {
+    case SnapshotOperation::kRestore: return "restore";
     case SnapshotOperation::kRoot: return "root";
     case SnapshotOperation::kLookup: return "lookup";
     case SnapshotOperation::kGetattr: return "getattr";
@@ -46,6 +47,30 @@ Napi::Object fromLatency(Napi::Env env, const char* operation, const LatencyHist
   return out;
 }
 
+uint32_t numberOf(const Napi::Value& value) { return value.As<Napi::Number>().Uint32Value(); }
+
+// A MassChange of native/session-types.ts.
+Napi::Object fromMassChange(Napi::Env env, const MassChange& change) {
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("uid", Napi::Number::New(env, change.uid));
+  out.Set("session", Napi::Number::New(env, change.session));
+  out.Set("pid", Napi::Number::New(env, change.last.pid));
+  out.Set("command", fromBytes(env, change.last.command, strnlen(change.last.command, sizeof change.last.command)));
+  out.Set("overwritten", Napi::Number::New(env, change.counts[static_cast<unsigned>(MassKind::kOverwritten)]));
+  out.Set("removed", Napi::Number::New(env, change.counts[static_cast<unsigned>(MassKind::kRemoved)]));
+  out.Set("renamed", Napi::Number::New(env, change.counts[static_cast<unsigned>(MassKind::kRenamed)]));
+  out.Set("firstTxid", Napi::BigInt::New(env, change.firstTxid));
+  out.Set("firstNs", Napi::BigInt::New(env, change.firstNs));
+  out.Set("lastNs", Napi::BigInt::New(env, change.lastNs));
+  Napi::Array pids = Napi::Array::New(env, change.pids.size());
+  for (uint32_t i = 0; i < change.pids.size(); i++) pids.Set(i, Napi::Number::New(env, change.pids[i]));
+  out.Set("pids", pids);
+  Napi::Array examples = Napi::Array::New(env, change.examples.size());
+  for (uint32_t i = 0; i < change.examples.size(); i++) examples.Set(i, fromBytes(env, change.examples[i].data(), change.examples[i].size()));
+  out.Set("examples", examples);
+  return out;
+}
+
 bool toNode(const Napi::Object& from, SnapshotNode* node) {
   node->node = toU64(from.Get("node"));
   node->ino = toU64(from.Get("ino"));
@@ -53,6 +78,11 @@ bool toNode(const Napi::Object& from, SnapshotNode* node) {
   if (attributes.size() != sizeof(PackedAttributes)) return false;
   memcpy(&node->attributes, attributes.data(), attributes.size());
   node->timeoutMs = from.Get("timeoutMs").As<Napi::Number>().Uint32Value();
+  const Napi::Value file = from.Get("file");
+  if (file.IsBigInt()) node->file = toFileId(file);
+  const Napi::Value snapshot = from.Get("snapshot");
+  node->isList = !snapshot.IsBigInt();
+  if (!node->isList) node->snapshot = toU64(snapshot);
   return true;
 }
 
@@ -67,11 +97,12 @@ bool toPieces(const Napi::Value& value, std::vector<Piece>* pieces) {
 
 // An entry of replyListing (native/types.ts); its pieces and its name follow.
 struct PackedListedNode {
-  uint64_t node, ino, plannedAt, planInode;
-  uint32_t planGeneration, timeoutMs, nameLength, pieceCount;
+  uint64_t node, ino, plannedAt, inode;
+  uint32_t generation, timeoutMs, nameLength, pieceCount;
   PackedAttributes attributes;
+  uint64_t snapshot;
 };
-static_assert(sizeof(PackedListedNode) == 128, "native/types.ts: 128 bytes before the pieces");
+static_assert(sizeof(PackedListedNode) == 136, "native/types.ts: 136 bytes before the pieces");
 constexpr uint32_t kNoPieces = 0xffffffff;
 
 // Takes one entry off the front; its length, or 0 when the bytes are not an entry.
@@ -87,7 +118,9 @@ size_t toListed(const char* bytes, size_t length, SnapshotEntry* entry) {
   entry->attributes = packed.attributes;
   entry->timeoutMs = packed.timeoutMs;
   entry->name.assign(bytes + sizeof packed + pieceBytes, packed.nameLength);
-  entry->plan = {{packed.planInode, packed.planGeneration}, packed.attributes.size, packed.plannedAt, nullptr};
+  entry->snapshot = packed.snapshot;
+  entry->file = {packed.inode, packed.generation};
+  entry->plan = {entry->file, packed.attributes.size, packed.plannedAt, nullptr};
   if (packed.pieceCount != kNoPieces) {
     auto pieces = std::make_shared<std::vector<Piece>>(packed.pieceCount);
     if (pieceBytes != 0) memcpy(pieces->data(), bytes + sizeof packed, pieceBytes);
@@ -118,9 +151,12 @@ void SessionWrap::define(Napi::Env env) {
                                         {InstanceMethod("replyError", &SessionWrap::replyError), InstanceMethod("replyNode", &SessionWrap::replyNode),
                                          InstanceMethod("replyData", &SessionWrap::replyData), InstanceMethod("replyListing", &SessionWrap::replyListing),
                                          InstanceMethod("replyPlan", &SessionWrap::replyPlan), InstanceMethod("invalidateSnapshots", &SessionWrap::invalidateSnapshots),
-                                         InstanceMethod("invalidateFile", &SessionWrap::invalidateFile), InstanceMethod("openSnapshotNodes", &SessionWrap::openSnapshotNodes),
+                                         InstanceMethod("openSnapshotNodes", &SessionWrap::openSnapshotNodes),
+                                         InstanceMethod("watchMassChanges", &SessionWrap::watchMassChanges), InstanceMethod("massChangeSeen", &SessionWrap::massChangeSeen),
+                                         InstanceMethod("allowMassChange", &SessionWrap::allowMassChange), InstanceMethod("massChangeCount", &SessionWrap::massChangeCount),
                                          InstanceMethod("state", &SessionWrap::state),
-                                         InstanceMethod("unmount", &SessionWrap::unmount)});
+                                         InstanceMethod("call", &SessionWrap::call), InstanceMethod("attach", &SessionWrap::attach), InstanceMethod("abandon", &SessionWrap::abandon),
+                                         InstanceMethod("handOver", &SessionWrap::handOver), InstanceMethod("unmount", &SessionWrap::unmount)});
   constructor_ = Napi::Persistent(function);
   constructor_.SuppressDestruct();
 }
@@ -131,19 +167,26 @@ SessionWrap::~SessionWrap() {
   if (endWatcher_.joinable()) endWatcher_.join();
 }
 
-void SessionWrap::prepare(Napi::Env env, std::shared_ptr<Volume> volume, const Napi::Object& options) {
+void SessionWrap::prepare(Napi::Env env, std::shared_ptr<Volume> volume, const Napi::Object& options, bool serves) {
   volume_ = std::move(volume);
   SessionOptions made;
   made.mountpoint = options.Get("mountpoint").ToString();
   made.source = options.Get("source").ToString();
-  made.writeback = options.Get("writeback").ToBoolean();
+  made.everyWrite = !options.Get("writeback").ToBoolean();
+  made.writeback = !serves && !made.everyWrite;
   made.intervalMs = std::max(10u, options.Get("intervalMs").As<Napi::Number>().Uint32Value());
-  made.keepAwake = options.Get("keepAwake").ToBoolean();
+  made.keepAwake = !serves && options.Get("keepAwake").ToBoolean();
   made.snapshotsVisible = options.Get("snapshotsVisible").ToBoolean();
   made.allowOther = options.Get("allowOther").ToBoolean();
+  if (options.Get("keeper").IsObject()) keeper_ = KeeperWrap::Unwrap(options.Get("keeper").As<Napi::Object>())->link();
+  made.keeper = keeper_.get();
   onSnapshotRequest_ = Napi::Persistent(options.Get("onSnapshotRequest").As<Napi::Function>());
   onEnd_ = Napi::Persistent(options.Get("onEnd").As<Napi::Function>());
   if (options.Get("onAccessChanged").IsFunction()) onAccessChanged_ = Napi::Persistent(options.Get("onAccessChanged").As<Napi::Function>());
+  if (options.Get("onMassChange").IsFunction()) {
+    onMassChange_ = Napi::Persistent(options.Get("onMassChange").As<Napi::Function>());
+    made.onMassChange = [this](MassChange change) { tellMassChange(std::move(change)); };
+  }
   toJs_ = Napi::ThreadSafeFunction::New(env, onSnapshotRequest_.Value(), "tidemark snapshots", 0, 1);
   session_ = std::make_unique<Session>(volume_.get(), std::move(made), this);
 }
@@ -151,7 +194,7 @@ void SessionWrap::prepare(Napi::Env env, std::shared_ptr<Volume> volume, const N
 Napi::Promise SessionWrap::mount(Napi::Env env, std::shared_ptr<Volume> volume, const Napi::Object& options) {
   Napi::Object object = constructor_.New({});
   SessionWrap* wrap = Unwrap(object);
-  wrap->prepare(env, std::move(volume), options);
+  wrap->prepare(env, std::move(volume), options, false);
   const std::string mountpoint = options.Get("mountpoint").ToString();
   // Alive until the mount has ended, whether or not JavaScript still holds it.
   wrap->Ref();
@@ -164,6 +207,17 @@ Napi::Promise SessionWrap::mount(Napi::Env env, std::shared_ptr<Volume> volume, 
         return error;
       },
       [wrap](Napi::Env) -> Napi::Value { return wrap->Value(); });
+}
+
+Napi::Value SessionWrap::serve(Napi::Env env, std::shared_ptr<Volume> volume, const Napi::Object& options) {
+  Napi::Object object = constructor_.New({});
+  SessionWrap* wrap = Unwrap(object);
+  wrap->prepare(env, std::move(volume), options, true);
+  wrap->Ref();
+  wrap->session_->serve(options.Get("protocolMinor").As<Napi::Number>().Uint32Value());
+  wrap->calls_ = std::make_unique<CallsWrap>(env, wrap->session_.get(), wrap->volume_.get());
+  wrap->watchEnd();
+  return object;
 }
 
 void SessionWrap::watchEnd() {
@@ -188,10 +242,30 @@ void SessionWrap::deliver(std::unique_ptr<SnapshotEvent> event) {
   }
 }
 
+Napi::Array SessionWrap::describeRestored(Napi::Env env, const SnapshotEvent& event) const {
+  Napi::Array nodes = Napi::Array::New(env, event.restored.size());
+  for (uint32_t i = 0; i < event.restored.size(); i++) {
+    const RestoredNode& restored = event.restored[i];
+    Napi::Object node = Napi::Object::New(env);
+    node.Set("node", Napi::Number::New(env, static_cast<double>(restored.node)));
+    node.Set("parent", Napi::Number::New(env, static_cast<double>(restored.parent)));
+    node.Set("file", fromFileId(env, restored.file));
+    node.Set("size", Napi::Number::New(env, static_cast<double>(restored.size)));
+    node.Set("name", fromBytes(env, restored.name.data(), restored.name.size()));
+    if (!restored.isList) node.Set("snapshot", fromU64(env, restored.snapshot));
+    nodes.Set(i, node);
+  }
+  return nodes;
+}
+
 Napi::Object SessionWrap::describe(Napi::Env env, const SnapshotEvent& event) const {
   Napi::Object request = Napi::Object::New(env);
   request.Set("op", requestName(event.operation));
   request.Set("id", Napi::Number::New(env, event.id));
+  if (event.operation == SnapshotOperation::kRestore) {
+    request.Set("nodes", describeRestored(env, event));
+    return request;
+  }
   if (event.operation == SnapshotOperation::kForget) {
     Napi::Array nodes = Napi::Array::New(env, event.nodes.size());
     for (uint32_t i = 0; i < event.nodes.size(); i++) nodes.Set(i, Napi::Number::New(env, static_cast<double>(event.nodes[i])));
@@ -278,26 +352,8 @@ Napi::Value SessionWrap::replyPlan(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SessionWrap::invalidateSnapshots(const Napi::CallbackInfo& info) {
-  // The notices go out on a thread of their own: the kernel takes the directory's lock for them, and whoever holds that lock may be waiting for this thread's answer.
-  const std::vector<uint64_t> roots = session_->snapshots().takeRoots();
-  return inBackground(
-      info.Env(), "cannot invalidate",
-      [this, roots] {
-        for (const uint64_t root : roots) session_->invalidateEntry(root, Snapshots::kName);
-        return 0;
-      },
-      nullptr);
-}
-
-Napi::Value SessionWrap::invalidateFile(const Napi::CallbackInfo& info) {
-  const FileId id = toFileId(info[0]);
-  return inBackground(
-      info.Env(), "cannot invalidate",
-      [this, id] {
-        if (InodeRef inode = volume_->inodes->find(id)) session_->invalidateInode(Inodes::nodeOf(inode.get()));
-        return 0;
-      },
-      nullptr);
+  session_->snapshots().forgetRoots();
+  return info.Env().Undefined();
 }
 
 Napi::Value SessionWrap::openSnapshotNodes(const Napi::CallbackInfo& info) {
@@ -314,6 +370,7 @@ Napi::Value SessionWrap::state(const Napi::CallbackInfo& info) {
   Napi::Array features = Napi::Array::New(env);
   for (const std::string& feature : session_->features()) features.Set(features.Length(), feature);
   out.Set("features", features);
+  out.Set("isKept", session_->isKept());
   out.Set("knownInodes", Napi::Number::New(env, static_cast<double>(volume_->inodes->count())));
   out.Set("openHandles", Napi::Number::New(env, static_cast<double>(session_->handleCount())));
   Napi::Array operations = Napi::Array::New(env);
@@ -323,6 +380,62 @@ Napi::Value SessionWrap::state(const Napi::CallbackInfo& info) {
   }
   out.Set("operations", operations);
   return out;
+}
+
+void SessionWrap::tellMassChange(MassChange change) {
+  auto* raw = new MassChange(std::move(change));
+  const auto status = toJs_.NonBlockingCall(raw, [this](Napi::Env env, Napi::Function, MassChange* told) {
+    std::unique_ptr<MassChange> owned(told);
+    if (env == nullptr) return;
+    Napi::HandleScope scope(env);
+    onMassChange_.Call({fromMassChange(env, *owned)});
+  });
+  if (status != napi_ok) delete raw;
+}
+
+Napi::Value SessionWrap::watchMassChanges(const Napi::CallbackInfo& info) {
+  session_->massWatch().limit(numberOf(info[0]));
+  return info.Env().Undefined();
+}
+
+Napi::Value SessionWrap::massChangeSeen(const Napi::CallbackInfo& info) {
+  session_->massWatch().seen(numberOf(info[0]), numberOf(info[1]));
+  return info.Env().Undefined();
+}
+
+Napi::Value SessionWrap::allowMassChange(const Napi::CallbackInfo& info) {
+  session_->massWatch().allow(numberOf(info[0]), numberOf(info[1]), wallClockNs());
+  return info.Env().Undefined();
+}
+
+Napi::Value SessionWrap::massChangeCount(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), session_->massWatch().countOf(numberOf(info[0]), numberOf(info[1])));
+}
+
+Napi::Value SessionWrap::handOver(const Napi::CallbackInfo& info) {
+  const auto list = info[0].As<Napi::Array>();
+  std::string program;
+  for (uint32_t i = 0; i < list.Length(); i++) program += list.Get(i).ToString().Utf8Value() + '\0';
+  return inBackground(info.Env(), "cannot hand the mount over", [this, program] { return session_->handOver(program); }, nullptr);
+}
+
+Napi::Value SessionWrap::call(const Napi::CallbackInfo& info) {
+  if (calls_ != nullptr) calls_->call(info);
+  else errnoError(info.Env(), ENOTSUP, "this session has a connection of its own").ThrowAsJavaScriptException();
+  return info.Env().Undefined();
+}
+
+Napi::Value SessionWrap::attach(const Napi::CallbackInfo& info) {
+  const int error = calls_ == nullptr ? ENOTSUP : calls_->attach();
+  if (error != 0) errnoError(info.Env(), error, "the mount's connection cannot be watched").ThrowAsJavaScriptException();
+  return info.Env().Undefined();
+}
+
+Napi::Value SessionWrap::abandon(const Napi::CallbackInfo& info) {
+  return inBackground(info.Env(), "cannot end", [this] {
+    if (calls_ != nullptr) calls_->abandon();
+    return 0;
+  }, nullptr);
 }
 
 Napi::Value SessionWrap::unmount(const Napi::CallbackInfo& info) {

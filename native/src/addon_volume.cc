@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "addon_session.h"
 #include "credentials.h"
@@ -42,10 +43,25 @@ class VolumeWrap : public Napi::ObjectWrap<VolumeWrap> {
   Napi::Value syncLog(const Napi::CallbackInfo& info);
   Napi::Value packableBelow(const Napi::CallbackInfo& info) { return fromU64(info.Env(), volume_->log.packableBelow()); }
   Napi::Value replaceSegment(const Napi::CallbackInfo& info);
+  Napi::Value room(const Napi::CallbackInfo& info);
+  Napi::Value answerRoom(const Napi::CallbackInfo& info);
+  Napi::Value makeReserve(const Napi::CallbackInfo& info);
+  Napi::Value giveReserve(const Napi::CallbackInfo& info);
   Napi::Value holdTransaction(const Napi::CallbackInfo& info);
   Napi::Value releaseTransaction(const Napi::CallbackInfo& info);
+  Napi::Value openFollowed(const Napi::CallbackInfo& info);
+  Napi::Value endFollowed(const Napi::CallbackInfo& info);
+  Napi::Value stopFollowing(const Napi::CallbackInfo& info);
+  Napi::Value closePeerGate(const Napi::CallbackInfo& info);
+  Napi::Value openPeerGate(const Napi::CallbackInfo& info);
+  Napi::Value peerHas(const Napi::CallbackInfo& info);
+  Napi::Value waitingForPeer(const Napi::CallbackInfo& info);
+  Napi::Value syncTree(const Napi::CallbackInfo& info);
+  Napi::Value holdChanges(const Napi::CallbackInfo& info);
+  Napi::Value releaseChanges(const Napi::CallbackInfo& info);
   Napi::Value appendPin(const Napi::CallbackInfo& info);
   Napi::Value appendKept(const Napi::CallbackInfo& info);
+  Napi::Value appendFloors(const Napi::CallbackInfo& info);
   Napi::Value appendExternal(const Napi::CallbackInfo& info);
   Napi::Value stat(const Napi::CallbackInfo& info);
   Napi::Value readDirectory(const Napi::CallbackInfo& info);
@@ -56,9 +72,12 @@ class VolumeWrap : public Napi::ObjectWrap<VolumeWrap> {
   Napi::Value access(const Napi::CallbackInfo& info);
   Napi::Value readPlan(const Napi::CallbackInfo& info);
   Napi::Value mount(const Napi::CallbackInfo& info);
+  Napi::Value serve(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
   std::shared_ptr<Volume> volume_;
+  // While the gate is closed (peer_gate.h).
+  std::optional<Napi::ThreadSafeFunction> onPeerWait_;
 };
 
 Napi::FunctionReference VolumeWrap::constructor_;
@@ -86,12 +105,20 @@ void VolumeWrap::define(Napi::Env env) {
       env, "NativeVolume",
       {InstanceMethod("logState", &VolumeWrap::logState), InstanceMethod("settle", &VolumeWrap::settle), InstanceMethod("syncLog", &VolumeWrap::syncLog),
        InstanceMethod("packableBelow", &VolumeWrap::packableBelow), InstanceMethod("replaceSegment", &VolumeWrap::replaceSegment),
+       InstanceMethod("room", &VolumeWrap::room), InstanceMethod("answerRoom", &VolumeWrap::answerRoom),
+       InstanceMethod("makeReserve", &VolumeWrap::makeReserve), InstanceMethod("giveReserve", &VolumeWrap::giveReserve),
        InstanceMethod("holdTransaction", &VolumeWrap::holdTransaction), InstanceMethod("releaseTransaction", &VolumeWrap::releaseTransaction),
+       InstanceMethod("openFollowed", &VolumeWrap::openFollowed), InstanceMethod("endFollowed", &VolumeWrap::endFollowed),
+       InstanceMethod("stopFollowing", &VolumeWrap::stopFollowing), InstanceMethod("syncTree", &VolumeWrap::syncTree),
+       InstanceMethod("closePeerGate", &VolumeWrap::closePeerGate), InstanceMethod("openPeerGate", &VolumeWrap::openPeerGate),
+       InstanceMethod("peerHas", &VolumeWrap::peerHas), InstanceMethod("waitingForPeer", &VolumeWrap::waitingForPeer),
+       InstanceMethod("holdChanges", &VolumeWrap::holdChanges), InstanceMethod("releaseChanges", &VolumeWrap::releaseChanges),
        InstanceMethod("appendPin", &VolumeWrap::appendPin), InstanceMethod("appendKept", &VolumeWrap::appendKept),
+       InstanceMethod("appendFloors", &VolumeWrap::appendFloors),
        InstanceMethod("appendExternal", &VolumeWrap::appendExternal), InstanceMethod("stat", &VolumeWrap::stat),
        InstanceMethod("readDirectory", &VolumeWrap::readDirectory), InstanceMethod("readLink", &VolumeWrap::readLink), InstanceMethod("xattrs", &VolumeWrap::xattrs),
        InstanceMethod("lookup", &VolumeWrap::lookup), InstanceMethod("isObject", &VolumeWrap::isObject), InstanceMethod("access", &VolumeWrap::access),
-       InstanceMethod("readPlan", &VolumeWrap::readPlan), InstanceMethod("mount", &VolumeWrap::mount), InstanceMethod("close", &VolumeWrap::close)});
+       InstanceMethod("readPlan", &VolumeWrap::readPlan), InstanceMethod("mount", &VolumeWrap::mount), InstanceMethod("serve", &VolumeWrap::serve), InstanceMethod("close", &VolumeWrap::close)});
   constructor_ = Napi::Persistent(function);
   constructor_.SuppressDestruct();
 }
@@ -99,9 +126,13 @@ void VolumeWrap::define(Napi::Env env) {
 int VolumeWrap::open(const Napi::Object& options) {
   VolumeOptions made;
   made.directory = options.Get("backing").ToString();
-  made.strict = options.Get("strict").ToBoolean();
+  const std::string history = options.Get("history").ToString();
+  made.strict = history == "strict";
+  made.exact = history == "exact";
+  made.follows = options.Get("follows").ToBoolean();
   const auto exclude = options.Get("exclude").As<Napi::Array>();
   for (uint32_t i = 0; i < exclude.Length(); i++) made.exclude.push_back(exclude.Get(i).ToString());
+  made.resumes = options.Get("resumes").ToBoolean();
   setFailpoint(options.Get("failpoint").ToString());
   uint8_t id[16];
   if (!readVolumeId(made.directory, id)) return kFormatError;
@@ -147,7 +178,11 @@ Napi::Value VolumeWrap::settle(const Napi::CallbackInfo& info) {
   // Most often nothing is open, and then there is nothing to wait for on another thread.
   auto volume = volume_;
   return inBackground(
-      info.Env(), "cannot end the transaction", [volume] { return volume->transactions->settle(Reason::kQuery); }, [this](Napi::Env env) -> Napi::Value { return logStateOf(env); });
+      info.Env(), "cannot end the transaction", [volume] {
+        const int error = volume->transactions->settle(Reason::kQuery);
+        // What somebody has seen must be there after a power cut.
+        return error == 0 && volume->exact ? volume->log.waitDurable(volume->log.end()) : error;
+      }, [this](Napi::Env env) -> Napi::Value { return logStateOf(env); });
 }
 
 Napi::Value VolumeWrap::syncLog(const Napi::CallbackInfo& info) {
@@ -167,6 +202,40 @@ Napi::Value VolumeWrap::replaceSegment(const Napi::CallbackInfo& info) {
       nullptr);
 }
 
+Napi::Value VolumeWrap::room(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const uint64_t end = volume_->log.end();
+  const RoomState state = volume_->room.state(end - std::min(end, toU64(info[0])));
+  Napi::Object out = Napi::Object::New(env);
+  const auto set = [&](const char* name, double value) { out.Set(name, Napi::Number::New(env, value)); };
+  set("availableBytes", static_cast<double>(state.availableBytes));
+  set("totalBytes", static_cast<double>(state.totalBytes));
+  set("reserveBytes", static_cast<double>(state.reserveBytes));
+  set("reserveWanted", static_cast<double>(state.reserveWanted));
+  set("waiting", static_cast<double>(state.waiting));
+  set("largestWaiting", static_cast<double>(state.largestWaiting));
+  set("refused", static_cast<double>(state.refused));
+  out.Set("lacksInodes", state.lacksInodes);
+  out.Set("isShort", state.isShort);
+  out.Set("isRefusing", state.isRefusing);
+  return out;
+}
+
+Napi::Value VolumeWrap::answerRoom(const Napi::CallbackInfo& info) {
+  volume_->room.answer(static_cast<uint64_t>(info[0].As<Napi::Number>().DoubleValue()));
+  return info.Env().Undefined();
+}
+
+Napi::Value VolumeWrap::makeReserve(const Napi::CallbackInfo& info) {
+  auto volume = volume_;
+  return inBackground(info.Env(), "cannot make the reserve", [volume] { return volume->room.makeReserve(); }, nullptr);
+}
+
+Napi::Value VolumeWrap::giveReserve(const Napi::CallbackInfo& info) {
+  volume_->room.giveReserve();
+  return info.Env().Undefined();
+}
+
 Napi::Value VolumeWrap::holdTransaction(const Napi::CallbackInfo& info) {
   volume_->transactions->hold();
   return info.Env().Undefined();
@@ -184,6 +253,71 @@ Actor toActor(const Napi::Value& value, const std::string& command) {
 
 Napi::Value VolumeWrap::releaseTransaction(const Napi::CallbackInfo& info) {
   volume_->transactions->release(toActor(info[0], info[1].ToString()));
+  return info.Env().Undefined();
+}
+
+Napi::Value VolumeWrap::openFollowed(const Napi::CallbackInfo& info) {
+  auto volume = volume_;
+  const Txid txid = toU64(info[0]);
+  return inBackground(info.Env(), "cannot open the transaction", [volume, txid] { return volume->transactions->openFollowed(txid); }, nullptr);
+}
+
+Napi::Value VolumeWrap::endFollowed(const Napi::CallbackInfo& info) {
+  auto volume = volume_;
+  const Txid txid = toU64(info[0]);
+  const Actor actor = toActor(info[1], info[2].ToString());
+  const auto reason = static_cast<Reason>(info[3].As<Napi::Number>().Uint32Value());
+  const auto flags = static_cast<uint8_t>(info[4].As<Napi::Number>().Uint32Value());
+  const auto timeNs = static_cast<int64_t>(toU64(info[5]));
+  return inBackground(
+      info.Env(), "cannot end the transaction", [volume, txid, actor, reason, flags, timeNs] { return volume->transactions->endFollowed(txid, actor, reason, flags, timeNs); },
+      nullptr);
+}
+
+Napi::Value VolumeWrap::stopFollowing(const Napi::CallbackInfo& info) {
+  const int error = volume_->transactions->stopFollowing(toU64(info[0]));
+  return error == 0 ? info.Env().Undefined() : fail(info, error, "cannot stop following");
+}
+
+Napi::Value VolumeWrap::closePeerGate(const Napi::CallbackInfo& info) {
+  auto tell = Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "tidemark peer", 0, 1);
+  tell.Unref(info.Env());
+  // That it is refused means that the process ends.
+  volume_->peerGate.close(toU64(info[0]), [tell] { (void)tell.NonBlockingCall(); });
+  // From here on nobody calls the one before.
+  if (onPeerWait_) onPeerWait_->Release();
+  onPeerWait_ = tell;
+  return info.Env().Undefined();
+}
+
+Napi::Value VolumeWrap::openPeerGate(const Napi::CallbackInfo& info) {
+  // From here on nobody calls it.
+  volume_->peerGate.open();
+  if (onPeerWait_) onPeerWait_->Release();
+  onPeerWait_.reset();
+  return info.Env().Undefined();
+}
+
+Napi::Value VolumeWrap::peerHas(const Napi::CallbackInfo& info) {
+  volume_->peerGate.acknowledged(toU64(info[0]));
+  return info.Env().Undefined();
+}
+
+Napi::Value VolumeWrap::waitingForPeer(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), static_cast<double>(volume_->peerGate.waiting())); }
+
+Napi::Value VolumeWrap::syncTree(const Napi::CallbackInfo& info) {
+  auto volume = volume_;
+  return inBackground(
+      info.Env(), "cannot sync the files", [volume] { return syncfs(volume->backing.storeFd()) == 0 ? 0 : errno; }, nullptr);
+}
+
+Napi::Value VolumeWrap::holdChanges(const Napi::CallbackInfo& info) {
+  volume_->holdChanges();
+  return info.Env().Undefined();
+}
+
+Napi::Value VolumeWrap::releaseChanges(const Napi::CallbackInfo& info) {
+  volume_->releaseChanges();
   return info.Env().Undefined();
 }
 
@@ -224,6 +358,29 @@ Napi::Value VolumeWrap::appendKept(const Napi::CallbackInfo& info) {
       nullptr);
 }
 
+Napi::Value VolumeWrap::appendFloors(const Napi::CallbackInfo& info) {
+  auto volume = volume_;
+  const auto txids = info[0].As<Napi::Array>();
+  const auto list = info[1].As<Napi::Array>();
+  auto floors = std::make_shared<std::vector<std::pair<Txid, std::string>>>();
+  for (uint32_t i = 0; i < list.Length(); i++) floors->emplace_back(toU64(txids.Get(i)), toBytes(list.Get(i)));
+  return inBackground(
+      info.Env(), "cannot write what is kept of files",
+      [volume, floors] {
+        constexpr size_t kBatchBytes = 1u << 20;
+        Lsn position = 0;
+        RecordBatch batch(volume->transactions->ended().txid + 1);
+        for (size_t i = 0; i < floors->size(); i++) {
+          batch.floor((*floors)[i].second, (*floors)[i].first);
+          if (batch.size() < kBatchBytes && i + 1 < floors->size()) continue;
+          if (const int error = volume->log.append(batch, &position)) return error;
+          batch.clear();
+        }
+        return volume->log.waitDurable(position);
+      },
+      nullptr);
+}
+
 Napi::Value VolumeWrap::appendExternal(const Napi::CallbackInfo& info) {
   auto volume = volume_;
   const auto list = info[0].As<Napi::Array>();
@@ -234,7 +391,7 @@ Napi::Value VolumeWrap::appendExternal(const Napi::CallbackInfo& info) {
       info.Env(), "cannot record the external changes",
       [volume, records, txid] {
         const Actor nobody;
-        volume->transactions->barrier(nullptr, Reason::kQuery);
+        volume->transactions->barrier(Reason::kQuery);
         *txid = volume->transactions->begin(nobody);
         int error = 0;
         RecordBatch batch(*txid);
@@ -250,7 +407,7 @@ Napi::Value VolumeWrap::appendExternal(const Napi::CallbackInfo& info) {
         if (error == 0 && !batch.empty()) error = volume->log.append(batch, &position);
         volume->transactions->finish(*txid);
         constexpr uint8_t kFlagExternal = 1;
-        volume->transactions->barrier(&nobody, Reason::kExternal, kFlagExternal);
+        volume->transactions->barrier(Reason::kExternal, kFlagExternal);
         return error != 0 ? error : volume->log.waitDurable(volume->log.end());
       },
       [txid](Napi::Env env) -> Napi::Value { return fromU64(env, *txid); });
@@ -314,6 +471,7 @@ Napi::Value VolumeWrap::xattrs(const Napi::CallbackInfo& info) {
   std::string value(65536, '\0');
   for (ssize_t at = 0; at < length; at += static_cast<ssize_t>(strlen(&names[static_cast<size_t>(at)])) + 1) {
     const char* name = &names[static_cast<size_t>(at)];
+    if (Backing::isOwnXattr(name)) continue;
     const ssize_t size = getxattr(path.c_str(), name, value.data(), value.size());
     if (size < 0) continue;
     Napi::Object entry = Napi::Object::New(info.Env());
@@ -385,6 +543,8 @@ Napi::Value VolumeWrap::readPlan(const Napi::CallbackInfo& info) {
       },
       [bytes](Napi::Env env) -> Napi::Value { return fromBytes(env, bytes->data(), bytes->size()); });
 }
+
+Napi::Value VolumeWrap::serve(const Napi::CallbackInfo& info) { return SessionWrap::serve(info.Env(), volume_, info[0].As<Napi::Object>()); }
 
 Napi::Value VolumeWrap::mount(const Napi::CallbackInfo& info) { return SessionWrap::mount(info.Env(), volume_, info[0].As<Napi::Object>()); }
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -39,6 +40,11 @@ bool handleOf(int directoryFd, const char* name, int flags, Handle* handle) {
   int mountId;
   handle->head.handle_bytes = MAX_HANDLE_SZ;
   return name_to_handle_at(directoryFd, name, &handle->head, &mountId, flags) == 0;
+}
+
+int64_t bornOf(const struct statx& st) {
+  const struct statx_timestamp& time = (st.stx_mask & STATX_BTIME) != 0 ? st.stx_btime : st.stx_ctime;
+  return time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
 }  // namespace
@@ -81,6 +87,8 @@ int Backing::open(const std::string& directory) {
   if (mkdirat(rootFd_.get(), kStoreName, 0700) != 0 && errno != EEXIST) return errno;
   storeFd_.reset(openat(rootFd_.get(), kStoreName, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!storeFd_.valid()) return errno;
+  if (fstat(storeFd_.get(), &st) != 0) return errno;
+  storeInode_ = st.st_ino;
   if (mkdirat(storeFd_.get(), "log", 0700) != 0 && errno != EEXIST) return errno;
   if (mkdirat(storeFd_.get(), "objects", 0700) != 0 && errno != EEXIST) return errno;
   logFd_.reset(openat(storeFd_.get(), "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -121,6 +129,7 @@ int Backing::changeMode(int fd, mode_t mode) {
 int Backing::identify(int directoryFd, const char* name, struct stat* st, FileId* id) const {
   if (fstatat(directoryFd, name, st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) return errno;
   if (st->st_dev != device_) return EXDEV;
+  if (st->st_ino == storeInode_) return ENOENT;
   id->inode = st->st_ino;
   id->generation = generationOf(directoryFd, name, 0);
   return 0;
@@ -133,6 +142,34 @@ int Backing::identify(int fd, struct stat* st, FileId* id) const {
   id->generation = generationOf(fd, "", AT_EMPTY_PATH);
   hideStore(*id, st);
   return 0;
+}
+
+int Backing::lookAt(int directoryFd, const char* name, struct stat* st, int64_t* bornNs) {
+  constexpr unsigned kAttributes = STATX_BASIC_STATS;
+  struct statx now;
+  if (statx(directoryFd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, kAttributes | STATX_BTIME, &now) != 0) return errno;
+  *st = {};
+  st->st_dev = makedev(now.stx_dev_major, now.stx_dev_minor);
+  st->st_ino = now.stx_ino;
+  st->st_mode = now.stx_mode;
+  st->st_nlink = now.stx_nlink;
+  st->st_uid = now.stx_uid;
+  st->st_gid = now.stx_gid;
+  st->st_rdev = makedev(now.stx_rdev_major, now.stx_rdev_minor);
+  st->st_size = static_cast<off_t>(now.stx_size);
+  st->st_blksize = now.stx_blksize;
+  st->st_blocks = static_cast<blkcnt_t>(now.stx_blocks);
+  st->st_atim = {now.stx_atime.tv_sec, now.stx_atime.tv_nsec};
+  st->st_mtim = {now.stx_mtime.tv_sec, now.stx_mtime.tv_nsec};
+  st->st_ctim = {now.stx_ctime.tv_sec, now.stx_ctime.tv_nsec};
+  *bornNs = bornOf(now);
+  return 0;
+}
+
+int64_t Backing::bornNs(int directoryFd, const char* name, int flags) {
+  struct statx now;
+  if (statx(directoryFd, name, flags | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BTIME | STATX_CTIME, &now) != 0) return 0;
+  return bornOf(now);
 }
 
 int Backing::openById(FileId id, int flags) const {
@@ -183,15 +220,11 @@ int Backing::openByPath(std::string_view path, FileId id, int flags) const {
   return error != 0 ? -error : -ESTALE;
 }
 
-namespace {
-
-std::string objectName(FileId id) {
+std::string Backing::objectName(FileId id) {
   char name[64];
   snprintf(name, sizeof name, "%02x/%llx.%x", static_cast<unsigned>(id.inode & 0xFF), static_cast<unsigned long long>(id.inode), id.generation);
   return name;
 }
-
-}  // namespace
 
 int Backing::openObject(FileId id, int flags) const {
   const int fd = openat(objectsFd_.get(), objectName(id).c_str(), flags | O_NOFOLLOW | O_CLOEXEC);

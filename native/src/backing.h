@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -42,6 +43,15 @@ class UniqueFd {
   int fd_ = -1;
 };
 
+// What an inode that leaves the tree was, should the log lose its record of that with the power: unlink(2) does not wait for the log.
+struct Departure {
+  // The log's end behind the record of the departure, and behind the records of the inode's creation (0: durable, or long ago).
+  Lsn position = 0;
+  Lsn bornAt = 0;
+  FileId directory;
+  std::string name;
+};
+
 class Backing {
  public:
   static constexpr const char* kStoreName = ".tidemark";
@@ -57,10 +67,16 @@ class Backing {
   // true: any inode can be opened by its id (needs CAP_DAC_READ_SEARCH and a file system with known handles).
   bool opensById() const { return opensById_; }
 
-  // Attributes and id of a name; symlinks are not followed. 0 or an errno.
+  // Attributes and id of a name; symlinks are not followed. 0 or an errno. The store is not there, by whatever name (a directory may ignore case).
   int identify(int directoryFd, const char* name, struct stat* st, FileId* id) const;
   // The same of an open descriptor.
   int identify(int fd, struct stat* st, FileId* id) const;
+
+  // Attributes of a name, and when its inode was made (as bornNs says). 0 or an errno.
+  static int lookAt(int directoryFd, const char* name, struct stat* st, int64_t* bornNs);
+
+  // When the inode behind a name was made (wall clock; where the file system does not know that, when it last changed). `name` "" with AT_EMPTY_PATH: the descriptor's own.
+  static int64_t bornNs(int directoryFd, const char* name, int flags);
 
   // Opens an inode by id, in the tree or in objects/. A descriptor, or -errno (ENOSYS when opensById() is false and it is no object).
   int openById(FileId id, int flags) const;
@@ -71,6 +87,17 @@ class Backing {
   // Takes the inode behind a name out of the tree. 0 or an errno.
   int moveToObjects(int directoryFd, const char* name, FileId id) const;
   bool isObject(FileId id) const;
+
+  // Leaves a departure with an inode whose last name is about to be taken, for recovery; where the file system takes none, recovery finds none.
+  void noteDeparture(int directoryFd, const char* name, const Departure& departure) const;
+  // Of each object that carries one, in folders that changed since `sinceNs` (wall clock). 0 or an errno.
+  int eachDeparture(int64_t sinceNs, const std::function<void(FileId object, uint32_t type, Departure departure)>& tell) const;
+  // It is in the log now.
+  void forgetDeparture(FileId object) const;
+  // Removes an object that no snapshot shows. 0 or an errno.
+  int removeObject(FileId object) const;
+  // true for the extended attribute that departures stand in: nobody else's affair.
+  static bool isOwnXattr(const char* name) { return strcmp(name, kDepartureXattr) == 0 || strcmp(name, kUserDepartureXattr) == 0; }
 
   // The root's links without the store's.
   void hideStore(FileId id, struct stat* st) const {
@@ -87,6 +114,12 @@ class Backing {
   static int changeMode(int fd, mode_t mode);
 
  private:
+  static constexpr const char* kDepartureXattr = "trusted.tidemark";
+  // For daemons that may not use the other; symlinks and the like then carry none.
+  static constexpr const char* kUserDepartureXattr = "user.tidemark";
+
+  // Below objects/.
+  static std::string objectName(FileId id);
   int learnHandles();
   uint32_t generationOf(int directoryFd, const char* name, int flags) const;
 
@@ -94,6 +127,7 @@ class Backing {
   UniqueFd rootFd_, storeFd_, logFd_, objectsFd_;
   FileId rootId_;
   dev_t device_ = 0;
+  ino_t storeInode_ = 0;
   bool opensById_ = false;
   // How the file system lays out its handles; 0 = unknown, then generations are 0.
   int handleType_ = 0;

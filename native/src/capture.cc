@@ -31,7 +31,7 @@ Txid Change::begin(Volume* volume, const Actor& actor, ChangeLock* lock, Kind ki
     lock->needSync();
   }
   for (;;) {
-    const Txid txid = volume->transactions->begin(actor);
+    const Txid txid = volume->transactions->begin(actor, kind == Kind::kTimes ? Transactions::Whose::kKernels : Transactions::Whose::kActors);
     if (lock->isQuiet(txid)) return txid;
     // A barrier came between: the writes that wait belong to an earlier transaction, and have to act first.
     volume->transactions->finish(txid);
@@ -101,7 +101,7 @@ void Change::saveName(Inode* directory, std::string_view name, NameOperation ope
 void Change::takeBackName(Inode* directory, std::string_view name, NameTarget before) {
   // The first record of a transaction counts for what was, the last for what is.
   batch_.name(directory->id, name, NameOperation::kExternal, before, before);
-  commit();
+  commitSurely();
 }
 
 int Change::saveXattr(Inode* inode, const std::string& path, const char* name) {
@@ -177,6 +177,8 @@ int Change::saveExtent(Inode* inode, int fd, const Extent& extent, uint64_t star
     batch.dropExtent();
     batch_.hole(inode->id, sizeClass, offset, static_cast<uint64_t>(count));
   } else {
+    if (sample_ != nullptr) sample_->destroys(static_cast<size_t>(count));
+    if (sample_ != nullptr && bytes != nullptr && from < until) sample_->add(bytes + (from - start), until - from, into + (from - offset));
     batch.finishExtent(static_cast<size_t>(count));
     if (clones) {
       const int error = volume_->log.appendCloned(own, fd, offset, &position_);
@@ -251,14 +253,19 @@ int Change::saveRange(Inode* inode, int fd, uint64_t start, uint64_t end, const 
   return 0;
 }
 
-int Change::commit() {
+int Change::commit() { return commitBy(&Log::append); }
+
+int Change::commitSurely() { return commitBy(&Log::appendSurely); }
+
+int Change::commitBy(int (Log::*append)(const RecordBatch&, Lsn*)) {
   if (batch_.empty() && touched_.empty()) return 0;
-  const int error = batch_.empty() ? 0 : volume_->log.append(batch_, &position_);
+  const int error = batch_.empty() ? 0 : (volume_->log.*append)(batch_, &position_);
   if (error != 0) {
     forgetSaved();
     return error;
   }
   batch_.clear();
+  for (Inode* inode : placed_) volume_->inodes->keepFlags(inode);
   placed_.clear();
   for (const Touched& touched : touched_) {
     touched.inode->lastUndo = position_;

@@ -14,6 +14,7 @@
 // 4. A block whose new bytes equal the old ones is not saved, and not marked.
 #pragma once
 
+#include "sample.h"
 #include "volume.h"
 
 namespace tidemark {
@@ -48,9 +49,13 @@ class Change {
   int prepareFile(Inode* inode, int fd);
   // Saves what [start, end) held. `bytes`: what will be written there (from `start`), or null.
   int saveRange(Inode* inode, int fd, uint64_t start, uint64_t end, const char* bytes);
+  // What saveRange saves from now on, and what replaces it, is also shown to this one (null: no more).
+  void showTo(Sample* sample) { sample_ = sample; }
 
   // Appends all that was saved. 0 or an errno (then the operation must fail with it).
   int commit();
+  // For what tells of something that has happened already: where the disk is full it is owed (Log::appendSurely).
+  int commitSurely();
   // The log's end behind this change's records (valid after commit).
   Lsn position() const { return position_; }
   // Waits, in strict mode, until the log is durable up to `target`.
@@ -73,6 +78,7 @@ class Change {
   // The batch did not reach the log: nothing of it counts as saved.
   void forgetSaved();
 
+  int commitBy(int (Log::*append)(const RecordBatch&, Lsn*));
   static Txid begin(Volume* volume, const Actor& actor, ChangeLock* lock, Kind kind);
 
   Volume* const volume_;
@@ -86,6 +92,7 @@ class Change {
   };
   std::vector<Touched> touched_;
   std::vector<Inode*> placed_;
+  Sample* sample_ = nullptr;
 };
 
 // true when this inode's changes are kept at all.

@@ -11,6 +11,10 @@ constexpr uint32_t kMinor = 45;
 
 constexpr uint32_t kStatxOpcode = 52;
 
+// Kernel 6.9: unanswered requests can be had again.
+constexpr uint64_t kHasResend = 1ull << 39;
+constexpr int kNotifyResend = 7;
+
 struct InitOut {
   uint32_t major, minor, maxReadahead, flags;
   uint16_t maxBackground, congestionThreshold;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "keeper_link.h"
+
 namespace tidemark {
 
 InodeRef& InodeRef::operator=(InodeRef&& other) noexcept {
@@ -142,6 +144,7 @@ Inode* Inodes::insertLocked(FileId id, uint32_t type) {
   inode->slotGeneration = nextSlotGeneration_++;
   inode->lastDataUndo = droppedDataUndo_;
   count_++;
+  keepLocked(inode);
   return inode;
 }
 
@@ -154,6 +157,8 @@ void Inodes::setPlaceLocked(Inode* inode, Inode* parent, std::string_view name) 
   memcpy(copy.get(), name.data(), name.size());
   copy[name.size()] = 0;
   inode->name = std::move(copy);
+  if (!nameless_.empty()) nameless_.erase(inode->id.inode);
+  keepParentLocked(inode);
   if (before != nullptr) {
     before->references--;
     dropLocked(before);
@@ -172,6 +177,7 @@ void Inodes::dropLocked(Inode* inode) {
     while (*link != inode) link = &(*link)->nextInBucket;
     *link = inode->nextInBucket;
     droppedDataUndo_ = std::max(droppedDataUndo_, inode->lastDataUndo.load());
+    if (!nameless_.empty()) nameless_.erase(inode->id.inode);
     slots_[inode->slot] = nullptr;
     freeSlots_.push_back(inode->slot);
     count_--;
@@ -179,6 +185,7 @@ void Inodes::dropLocked(Inode* inode) {
       std::lock_guard<std::mutex> guard(descriptorMutex_);
       if (inode->fd >= 0) {
         if (!inode->pinned) leaveRingLocked(inode);
+        else if (keeper_ != nullptr) keeper_->drop(KeptKind::kPinned, inode->slot);
         close(inode->fd);
       }
     }
@@ -204,6 +211,7 @@ Inode* Inodes::remember(FileId id, uint32_t type, Inode* parent, std::string_vie
   Inode* inode = findLocked(id);
   if (inode == nullptr) inode = insertLocked(id, type);
   inode->lookups++;
+  if (KeptInode* kept = keptLocked(inode)) kept->lookups = inode->lookups;
   // The name is kept as first seen, and again after renames (moved): hard links do not make it flap.
   if (inode->name == nullptr && parent != nullptr) setPlaceLocked(inode, parent, name);
   return inode;
@@ -215,6 +223,7 @@ void Inodes::forget(uint64_t node, uint64_t count) {
   if (node >= slots_.size() || slots_[node] == nullptr || node == kRootNode) return;
   Inode* inode = slots_[node];
   inode->lookups -= std::min(inode->lookups, count);
+  if (KeptInode* kept = keptLocked(inode)) kept->lookups = inode->lookups;
   dropLocked(inode);
 }
 
@@ -251,6 +260,7 @@ void Inodes::moved(Inode* inode, Inode* parent, std::string_view name) {
 }
 
 bool Inodes::place(Inode* inode, InodeRef* parent, std::string* name) {
+  findNamesAbove(inode);
   std::lock_guard<std::mutex> guard(mutex_);
   if (inode->name == nullptr) return false;
   inode->parent->references++;
@@ -260,6 +270,7 @@ bool Inodes::place(Inode* inode, InodeRef* parent, std::string* name) {
 }
 
 bool Inodes::pathOf(Inode* inode, std::string* path) {
+  findNamesAbove(inode);
   std::lock_guard<std::mutex> guard(mutex_);
   std::vector<const char*> parts;
   // A chain longer than any path the kernel accepts would be a loop.
@@ -348,6 +359,7 @@ void Inodes::closed(Inode* inode) {
 }
 
 void Inodes::pin(Inode* inode, int fd) {
+  if (keeper_ != nullptr) keeper_->keep(KeptKind::kPinned, inode->slot, fd);
   std::lock_guard<std::mutex> guard(descriptorMutex_);
   if (inode->fd >= 0) {
     close(fd);

@@ -16,14 +16,18 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "backing.h"
 #include "block_set.h"
 #include "file_times.h"
+#include "kept_table.h"
+#include "mass_watch.h"
 
 namespace tidemark {
 
+class KeeperLink;
 class Log;
 
 // What an open or changing regular file needs beyond its Inode. Guarded by the inode's change lock.
@@ -61,9 +65,16 @@ struct FileState {
   // The session's timer will tell.
   bool blocksOwed = false;
 
+  // For the mass watch: the transaction in which an overwrite was last looked at; and whether it has yet to be seen what the file gets instead of what it had.
+  Txid watchedTxid = 0;
+  Emptied emptied;
+
   // Open ones.
   uint32_t handles = 0;
   uint32_t writableHandles = 0;
+  // Who opened the first of the writable ones, and what END has to tell when the others are not all his.
+  Actor writer;
+  uint8_t severalWriters = 0;
 };
 
 struct Inode {
@@ -211,6 +222,18 @@ class Inodes {
   // Keeps `fd` (an O_PATH descriptor, owned from here on) for the inode's whole life.
   void pin(Inode* inode, int fd);
 
+  // The kernel's numbers outlive this process: they are kept in the table; and descriptors of files that have no name by the keeper. Before any is given.
+  void keepIn(KeptTable<KeptInode>* kept, KeeperLink* keeper);
+  // Makes again what another process has left there.
+  void restore();
+  // What happened to an inode as a whole is kept, too: to be called after a change of its flags.
+  void keepFlags(Inode* inode);
+  // Writes of the inode that are answered before they act stand in the log from here on. 0: all have acted.
+  void keepGiven(Inode* inode, Lsn from);
+  Lsn keptGiven(const Inode* inode);
+  // Gives restored inodes the names that they have now in a directory.
+  void findNames(Inode* directory);
+
   // Called by whoever is about to wait for parked writes, on its thread, with no lock.
   void beforeWaiting(std::function<void()> call) { beforeWaiting_ = std::move(call); }
 
@@ -229,6 +252,13 @@ class Inodes {
   Inode* findLocked(FileId id) const;
   Inode* insertLocked(FileId id, uint32_t type);
   void setPlaceLocked(Inode* inode, Inode* parent, std::string_view name);
+  KeptInode* keptLocked(const Inode* inode) { return kept_ == nullptr ? nullptr : kept_->at(inode->slot); }
+  void keepLocked(Inode* inode);
+  void keepFlagsLocked(Inode* inode);
+  void keepParentLocked(Inode* inode);
+  Inode* restoreLocked(uint32_t slot, const KeptInode& kept);
+  // Those above the inode, and itself, get their names if they were restored. Without locks.
+  void findNamesAbove(Inode* inode);
   // Removes the inode (and then its directory, if nothing else holds it) when nobody needs it any more.
   void dropLocked(Inode* inode);
   // Tries again to remove those that were still leased.
@@ -258,6 +288,10 @@ class Inodes {
   size_t count_ = 0;
   // Forgotten by the kernel while an answer about them was still on its way out of a lease.
   std::vector<Inode*> limbo_;
+  KeptTable<KeptInode>* kept_ = nullptr;
+  KeeperLink* keeper_ = nullptr;
+  // Restored without their names, by inode number.
+  std::unordered_map<uint64_t, Inode*> nameless_;
 
   // Guards Inode::fd and the ring of inodes that have one. Innermost.
   std::mutex descriptorMutex_;

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "file_io.h"
+#include "intent_replay.h"
 #include "volume.h"
 
 namespace tidemark {
@@ -34,47 +35,43 @@ std::string Intents::instance() const {
   return boot.empty() ? boot : boot.substr(0, boot.find('\n')) + " " + std::to_string(stx.stx_mnt_id) + "\n";
 }
 
-int Intents::recover() {
+bool Intents::livedOn() const {
   const std::string now = instance();
-  const bool livedOn = !now.empty() && readSmallFile(volume_->backing.storeFd(), kInstanceName) == now;
+  return !now.empty() && readSmallFile(volume_->backing.storeFd(), kInstanceName) == now;
+}
+
+int Intents::recover() {
   for (const LoggedIntent& intent : volume_->recovery.intents) {
     begin(intent.file, intent.position);
     appended(intent.file, intent.position + 1);
   }
-  // In the page cache they have acted: no sync was answered before.
-  if (!livedOn) {
+  // In the page cache they have acted: no sync was answered before. (Of a mount that goes on, some may have to: Session::replayGiven.)
+  if (!volume_->resumes && !livedOn()) {
     if (const int error = replay()) return error;
   }
-  // A file that cannot be synced stays outstanding; all others are to be had.
-  retireAll();
-  volume_->recovery.intents.clear();
+  if (!volume_->resumes) {
+    // A file that cannot be synced stays outstanding; all others are to be had.
+    retireAll();
+    volume_->recovery.intents.clear();
+  }
+  const std::string now = instance();
   enabled_ = !now.empty() && volume_->strict && volume_->backing.opensById();
   if (!enabled_) return 0;
   UniqueFd fd(openat(volume_->backing.storeFd(), kInstanceName, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   return fd.valid() ? writeFully(fd.get(), now.data(), now.size(), 0) : errno;
 }
 
-int Intents::replayOne(const LoggedIntent& intent, int fd) const {
-  std::string body(intent.size, '\0');
-  const ssize_t count = volume_->log.read(intent.position + sizeof(RecordHeader), body.data(), body.size());
-  if (count != static_cast<ssize_t>(body.size())) return count < 0 ? static_cast<int>(-count) : EIO;
-  if (intent.kind == IntentKind::kBytes) return writeFully(fd, body.data(), body.size(), intent.offset);
-  MtimeBody mtime;
-  if (intent.kind != IntentKind::kMtime || body.size() != sizeof mtime) return EILSEQ;
-  memcpy(&mtime, body.data(), sizeof mtime);
-  const struct timespec times[2] = {{0, UTIME_OMIT}, {mtime.seconds, static_cast<long>(mtime.nanoseconds)}};
-  return futimens(fd, times) == 0 ? 0 : errno;
-}
-
 int Intents::replay() {
-  for (const LoggedIntent& intent : volume_->recovery.intents) {
-    const int opened = volume_->backing.openById(intent.file, O_RDWR);
+  std::unordered_map<FileId, std::vector<LoggedIntent>, FileIdHash> byFile;
+  for (const LoggedIntent& intent : volume_->recovery.intents) byFile[intent.file].push_back(intent);
+  for (const auto& [file, intents] : byFile) {
+    const int opened = volume_->backing.openById(file, O_RDWR);
     // Gone for good since, so nobody can miss it.
     if (opened == -ENOENT) continue;
     if (opened < 0) return -opened;
     const UniqueFd fd(opened);
-    if (const int error = replayOne(intent, fd.get())) return error;
-    if (std::find(replayed_.begin(), replayed_.end(), intent.file) == replayed_.end()) replayed_.push_back(intent.file);
+    if (const int error = IntentReplay(volume_->log, fd.get()).run(intents)) return error;
+    replayed_.push_back(file);
   }
   return 0;
 }

@@ -25,11 +25,13 @@ class Intents {
  public:
   explicit Intents(Volume* volume) : volume_(volume) {}
 
-  // Finishes what the last process left: writes its intents again, unless the page cache they acted in has lived on, and syncs the files. 0 or an errno.
+  // true when the last process' page cache lives on: only its daemon died.
+  bool livedOn() const;
+  // Finishes what the last process left (of a mount that goes on the session does): writes its intents again, unless the page cache they acted in has lived on, and syncs the files. 0 or an errno.
   int recover();
   // Whether small syncs may be answered from the log: files can be opened by their ids, and a later process can tell whether the page cache lived on.
   bool enabled() const { return enabled_; }
-  // Files that recover() wrote to.
+  // Files whose intents recover() wrote again, as far as they were not there.
   const std::vector<FileId>& replayed() const { return replayed_; }
 
   void begin(FileId file);
@@ -52,15 +54,11 @@ class Intents {
     // Between begin() and appended().
     unsigned writing = 0;
   };
-  struct Hash {
-    size_t operator()(FileId id) const { return id.hash(); }
-  };
   using Positions = std::vector<std::pair<FileId, Lsn>>;
 
   // The file's intents stand at `from` or behind it.
   void begin(FileId file, Lsn from);
   int replay();
-  int replayOne(const LoggedIntent& intent, int fd) const;
   int syncFile(FileId file, Lsn* position);
   // Appends the notes, waits until they are on the disk, and forgets the intents.
   int note(const Positions& retired);
@@ -72,7 +70,7 @@ class Intents {
   std::vector<FileId> replayed_;
   // Guards files_. Taken after change locks, before the log's.
   mutable std::mutex mutex_;
-  std::unordered_map<FileId, Outstanding, Hash> files_;
+  std::unordered_map<FileId, Outstanding, FileIdHash> files_;
 };
 
 }  // namespace tidemark

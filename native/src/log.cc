@@ -52,7 +52,12 @@ int Log::createSegment() {
   header.openTxid = lastTxid_;
   header.crc = crc32c(&header, sizeof header - 4);
   RecordBatch floor(lastTxid_);
-  const Lsn told = floor_.load();
+  const Lsn intents = floor_.load();
+  // However short segments are: what recovery needs stands from here on, or in the segment before this one. As far back as a segment is long at most: who holds a transaction
+  // open for long must not keep all that space.
+  Lsn open = openFrom_.load();
+  if (open != 0 && base - open > kSegmentBytes) open = base - kSegmentBytes;
+  const Lsn told = intents == 0 || open == 0 ? std::max(intents, open) : std::min(intents, open);
   if (told != 0) floor.note(Note::kFloor, wallClockNs(), told);
   std::vector<char> head(sizeof header + floor.size());
   memcpy(head.data(), &header, sizeof header);
@@ -75,7 +80,7 @@ int Log::createSegment() {
 }
 
 int Log::rollIfFull() {
-  if (end_.load(std::memory_order_relaxed) - current_->base < kSegmentBytes) return 0;
+  if (end_.load(std::memory_order_relaxed) - current_->base < segmentBytes_) return 0;
   // What the power leaves of records that were not synced may have gaps: only the newest segment has such.
   if (const int error = endSegment()) return error;
   if (const int error = createSegment()) return error;
@@ -130,11 +135,47 @@ int Log::takeBack(uint64_t offset, size_t length, int error) {
     return ftruncate(current_->fd, static_cast<off_t>(offset)) == 0 ? error : EIO;
   }
   const std::vector<char> zeros(length);
-  return writeFully(current_->fd, zeros.data(), length, offset) == 0 ? error : EIO;
+  const int failed = writeFully(current_->fd, zeros.data(), length, offset);
+  // On a full disk they end where the batch did.
+  if (failed == 0 || failed == ENOSPC || failed == EDQUOT) return error;
+  return fallocate(current_->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(length)) == 0 ? error : EIO;
+}
+
+void Log::setLimits(uint64_t segmentBytes, std::function<bool()> more) {
+  segmentBytes_ = std::min(segmentBytes, kSegmentBytes);
+  more_ = std::move(more);
 }
 
 int Log::append(const RecordBatch& batch, Lsn* position) {
   std::lock_guard<std::mutex> guard(appendMutex_);
+  const int error = appendDue();
+  return error != 0 ? error : appendWithRoom(batch, position);
+}
+
+int Log::appendSurely(const RecordBatch& batch, Lsn* position) {
+  std::lock_guard<std::mutex> guard(appendMutex_);
+  int error = appendDue();
+  if (error == 0) error = appendWithRoom(batch, position);
+  if (error != ENOSPC && error != EDQUOT) return error;
+  due_.push_back(batch);
+  return 0;
+}
+
+int Log::appendDue() {
+  for (; !due_.empty(); due_.pop_front()) {
+    Lsn position;
+    if (const int error = appendWithRoom(due_.front(), &position)) return error;
+  }
+  return 0;
+}
+
+int Log::appendWithRoom(const RecordBatch& batch, Lsn* position) {
+  int error = appendOnce(batch, position);
+  while (error == ENOSPC && more_ && more_()) error = appendOnce(batch, position);
+  return error;
+}
+
+int Log::appendOnce(const RecordBatch& batch, Lsn* position) {
   lastTxid_ = batch.txid();
   if (const int error = rollIfFull()) return error;
   RecordBatch notes(batch.txid());
@@ -213,7 +254,7 @@ void Log::zeroAhead() {
   // A big one now and then (a database after its checkpoint) is no reason to give up.
   const bool isSmall = end - durable() < kSmallStep;
   smallSyncs_ = isSmall ? std::min(smallSyncs_ + 1, 2 * kSmallSyncs) : smallSyncs_ - std::min(smallSyncs_, kSmallSyncs / 4);
-  if (smallSyncs_ < kSmallSyncs || length + kZerosLeft < zeroedUntil_ || length + kZeroBytes > kSegmentBytes) return;
+  if (smallSyncs_ < kSmallSyncs || length + kZerosLeft < zeroedUntil_ || length + kZeroBytes > segmentBytes_) return;
   const uint64_t from = std::max(zeroedUntil_, length);
   // Refused or not: it only spares time.
   const ssize_t written = pwrite(current_->fd, zeros.data(), length + kZeroBytes - from, static_cast<off_t>(from));

@@ -14,6 +14,8 @@
 
 #include <condition_variable>
 #include <atomic>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -65,16 +67,21 @@ struct LogRecovery {
   Txid lastSeen = 0;
   // Changes of names in transactions that may lack their END (those above lastEnded do), in log order.
   std::vector<UnfinishedName> names;
+  // Inodes of which the log tells that they lost a name.
+  std::vector<FileId> unlinked;
   // The log says what was synced.
   bool tellsDurable = false;
   // The greatest length that the newest segment's file has to keep.
   uint64_t lengthNeeded = 0;
+  // Inodes that changes of names which had not ended took out of the tree, perhaps.
+  std::vector<FileId> removed;
   // Intents that no RETIRED note covers, in log order.
   std::vector<LoggedIntent> intents;
 };
 
 class Log {
  public:
+  // A segment that has reached this is closed, at the latest.
   static constexpr uint64_t kSegmentBytes = 64ull << 20;
   // So much of the newest segment stays in the page cache, more or less, once it is on the disk.
   static constexpr uint64_t kCachedBytes = 4ull << 20;
@@ -90,8 +97,15 @@ class Log {
   // Opens all segments below the directory, scans the tail, cuts a torn end, and stands ready to append. 0 or an errno (EILSEQ: not our log or a newer format).
   int open(int directoryFd, const uint8_t (&volumeId)[16], LogRecovery* found);
 
+  // Before open(): how long segments are to be, at most kSegmentBytes; and who is asked for room when the disk is full (with a lock of the log; true: there is some now).
+  void setLimits(uint64_t segmentBytes, std::function<bool()> more);
+
   // Appends the whole batch. Returns 0 and sets `*position` to the log's end behind it, or an errno.
   int append(const RecordBatch& batch, Lsn* position);
+
+  // The same for what tells of something that has happened already: while the disk is full it is kept here, and stands before whatever is appended next. Then `*position`
+  // is left alone. (A crash before that is a crash between a record and the next, which recovery knows.)
+  int appendSurely(const RecordBatch& batch, Lsn* position);
 
   // Whether large extents may share blocks with the file they come from (reflink); found out by trying.
   bool clones() const { return clones_.load(std::memory_order_relaxed); }
@@ -104,8 +118,10 @@ class Log {
   // Records appended since open().
   uint64_t recordCount() const { return recordCount_.load(std::memory_order_relaxed); }
 
-  // Intents from here on may be needed by recovery (0: none); each new segment tells so.
+  // Intents from here on may be needed by recovery (0: none); each new segment tells so, or where the oldest transaction without END begins, if that is before.
   void setFloor(Lsn floor) { floor_.store(floor); }
+  // Transactions that have no END yet have their records from here on (0: there are none).
+  void setOpenFrom(Lsn from) { openFrom_.store(from); }
   void lowerFloor(Lsn floor) {
     if (floor_.load() == 0) floor_.store(floor);
   }
@@ -166,6 +182,10 @@ class Log {
   int trimZeros();
   // What has to be said before `batch`. With appendMutex_. 0 or an errno.
   int preface(const RecordBatch& batch, RecordBatch* notes);
+  // With appendMutex_, as all below.
+  int appendDue();
+  int appendWithRoom(const RecordBatch& batch, Lsn* position);
+  int appendOnce(const RecordBatch& batch, Lsn* position);
   int writeBoth(const RecordBatch& first, const RecordBatch& second, uint64_t offset);
   // What was written of a batch that failed must not be taken for records. With appendMutex_. Returns `error`, or EIO when even that fails.
   int takeBack(uint64_t offset, size_t length, int error);
@@ -181,6 +201,8 @@ class Log {
   std::shared_ptr<Segment> segmentAt(Lsn position) const;
 
   int directoryFd_ = -1;
+  uint64_t segmentBytes_ = kSegmentBytes;
+  std::function<bool()> more_;
   uint8_t volumeId_[16] = {};
 
   // Taken by append for the length of one write. Guards the newest segment, unsynced_, and what stands below up to segmentsMutex_.
@@ -188,6 +210,8 @@ class Log {
   std::shared_ptr<Segment> current_;
   std::vector<std::shared_ptr<Segment>> unsynced_;
   Txid lastTxid_ = 0;
+  // What is owed, in order.
+  std::deque<RecordBatch> due_;
   // Where the zeros that were written ahead end in the newest segment's file.
   uint64_t zeroedUntil_ = 0;
   // Of that file: where records, zeros and lengthening end. Never less than the disk may have.
@@ -218,6 +242,7 @@ class Log {
   std::atomic<bool> clones_{true};
   std::atomic<uint64_t> recordCount_{0};
   std::atomic<Lsn> floor_{0};
+  std::atomic<Lsn> openFrom_{0};
   std::atomic<Lsn> recoveryStart_{0};
   std::atomic<Lsn> end_{0};
   std::atomic<Lsn> durable_{0};

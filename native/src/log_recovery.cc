@@ -41,7 +41,7 @@ uint64_t nextSound(const char* bytes, uint64_t offset, uint64_t size) {
     RecordHeader header;
     memcpy(&header, bytes + offset, sizeof header);
     // Checking the length first keeps the search linear: few positions look like a record at all.
-    if (header.type >= 1 && header.type <= static_cast<uint8_t>(RecordType::kKept) && header.length >= sizeof header && recordIsSound(bytes + offset, size - offset)) return offset;
+    if (header.type >= 1 && header.type <= static_cast<uint8_t>(RecordType::kFloor) && header.length >= sizeof header && recordIsSound(bytes + offset, size - offset)) return offset;
     offset += 8;
   }
   return size;
@@ -118,10 +118,12 @@ void Log::noteName(const RecordHeader& header, const char* body, LogRecovery* fo
   if (header.length < sizeof header + sizeof(NameBody) + header.aux) return;
   NameBody change;
   memcpy(&change, body, sizeof change);
+  const auto operation = static_cast<NameOperation>(change.operation);
+  if (operation == NameOperation::kUnlink || operation == NameOperation::kRmdir) found->unlinked.push_back({change.inodeBefore, change.generationBefore});
   found->names.push_back({header.txid,
                           {header.inode, header.generation},
                           std::string(body + sizeof change, header.aux),
-                          static_cast<NameOperation>(change.operation),
+                          operation,
                           {{change.inodeBefore, change.generationBefore}, change.typeBefore},
                           {{change.inodeAfter, change.generationAfter}, change.typeAfter}});
 }
@@ -143,7 +145,8 @@ void Log::noteRecord(const char* record, Lsn position, LogRecovery* found) {
   const auto type = static_cast<RecordType>(header.type);
   if (type == RecordType::kIntent || isNote(header, Note::kRetired)) noteIntent(header, position, found);
   int64_t timeNs = 0;
-  if (type == RecordType::kEnd || type == RecordType::kNote) {
+  // Up to here everything that was changed is in the log. Other notes are written by an opening, too, which may have been killed while it looked for what is not.
+  if (type == RecordType::kEnd || isNote(header, Note::kCleanUnmount)) {
     memcpy(&timeNs, record + sizeof header, sizeof timeNs);
     found->lastTimeNs = std::max(found->lastTimeNs, timeNs);
   }
@@ -154,7 +157,7 @@ void Log::noteRecord(const char* record, Lsn position, LogRecovery* found) {
     auto& names = found->names;
     names.erase(std::remove_if(names.begin(), names.end(), [&](const UnfinishedName& name) { return name.txid <= found->lastEnded; }), names.end());
   }
-  if (type != RecordType::kPin && type != RecordType::kNote && type != RecordType::kKept) found->lastSeen = std::max(found->lastSeen, header.txid);
+  if (type != RecordType::kPin && type != RecordType::kNote && type != RecordType::kKept && type != RecordType::kFloor) found->lastSeen = std::max(found->lastSeen, header.txid);
   found->clean = isNote(header, Note::kCleanUnmount);
 }
 

@@ -50,12 +50,15 @@ void Session::fillAttributes(const Inode* inode, const struct stat& st, fuse_att
 
 Inode* Session::fillEntry(Inode* directory, std::string_view name, const struct stat& st, FileId id, fuse_entry_out* entry) {
   Inode* inode = volume_->inodes->remember(id, st.st_mode & S_IFMT, directory, name);
-  if (!inode->excluded && volume_->isExcluded(directory, name)) inode->excluded = true;
+  if (!inode->excluded && volume_->isExcluded(directory, name)) {
+    inode->excluded = true;
+    volume_->inodes->keepFlags(inode);
+  }
   *entry = fuse_entry_out{};
   entry->nodeid = Inodes::nodeOf(inode);
   entry->generation = inode->slotGeneration;
   entry->entry_valid = kForeverSeconds;
-  entry->attr_valid = kForeverSeconds;
+  entry->attr_valid = choices_.attributes ? kForeverSeconds : 0;
   fillAttributes(inode, st, &entry->attr);
   return inode;
 }
@@ -78,7 +81,7 @@ void Session::handleLookup(Request& request) {
   FileId id;
   const int error = volume_->backing.identify(lease.fd(), name, &st, &id);
   // Node number 0: the kernel may remember that the name is absent.
-  if (error == ENOENT) return request.value(entry);
+  if (error == ENOENT && choices_.absentNames) return request.value(entry);
   if (error != 0) return request.error(error);
   fillEntry(directory, name, st, id, &entry);
   request.value(entry);
@@ -95,7 +98,7 @@ void Session::handleGetattr(Request& request) {
   answerAttributes(request, inode, st);
 }
 
-void Session::answerAttributes(const Request& request, Inode* inode) {
+void Session::answerAttributes(Request& request, Inode* inode) {
   FdLease lease = volume_->inodes->lease(inode);
   struct stat st;
   if (!lease.valid()) return request.error(lease.error());
@@ -103,9 +106,9 @@ void Session::answerAttributes(const Request& request, Inode* inode) {
   answerAttributes(request, inode, st);
 }
 
-void Session::answerAttributes(const Request& request, Inode* inode, const struct stat& st) {
+void Session::answerAttributes(Request& request, Inode* inode, const struct stat& st) {
   fuse_attr_out out{};
-  out.attr_valid = kForeverSeconds;
+  out.attr_valid = choices_.attributes ? kForeverSeconds : 0;
   fillAttributes(inode, st, &out.attr);
   request.value(out);
 }
@@ -118,7 +121,7 @@ void Session::handleStatx(Request& request) {
   struct statx stx;
   if (statx(lease.fd(), "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &stx) != 0) return request.error(errno);
   abi::StatxOut out{};
-  out.attrValid = kForeverSeconds;
+  out.attrValid = choices_.attributes ? kForeverSeconds : 0;
   out.mask = stx.stx_mask & (STATX_BASIC_STATS | STATX_BTIME);
   out.blksize = stx.stx_blksize;
   out.attributes = stx.stx_attributes;
@@ -146,13 +149,20 @@ UniqueFd Session::openForChange(Inode* inode, int* error) {
   return fd;
 }
 
+int Session::commitAhead(Change* change, const Inode* inode) {
+  const int error = change->commit();
+  if (error != 0 || !volume_->exact) return error;
+  mayBlock();
+  return change->awaitDurable(inode->lastUndo);
+}
+
 int Session::changeSize(Inode* inode, int fd, uint64_t size, Change* change) {
   mayBlock();
   if (const int error = change->prepareFile(inode, fd)) return error;
   if (inode->file != nullptr) {
     if (const int error = change->saveRange(inode, fd, size, inode->file->sizeAtBarrier, nullptr)) return error;
   }
-  if (const int error = change->commit()) return error;
+  if (const int error = commitAhead(change, inode)) return error;
   return change->awaitDurable(inode->file != nullptr ? inode->file->savedLsn : 0);
 }
 
@@ -219,7 +229,7 @@ int Session::commitMtime(Change* change, Inode* inode, const struct timespec& mt
   return commitIntent(change, inode);
 }
 
-int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& actor) {
+int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& actor, std::optional<struct stat>* same) {
   const auto file = (in.valid & FATTR_FH) != 0 ? files_.get(in.fh) : nullptr;
   FdLease lease = volume_->inodes->lease(inode);
   if (!lease.valid()) return lease.error();
@@ -236,12 +246,16 @@ int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& 
   struct stat before;
   if (isTimes) {
     if (const int error = attributesNow(inode, lease.fd(), &before)) return error;
-    if (FileTimes::same(before.st_mtim, mtimeOf(in))) return 0;
+    if (FileTimes::same(before.st_mtim, mtimeOf(in))) {
+      *same = before;
+      return 0;
+    }
   }
   if (isCaptured(inode)) {
     Change change(volume_, actor, &lock, isTimes ? Change::Kind::kTimes : Change::Kind::kOther);
     if ((in.valid & FATTR_SIZE) != 0) {
       if (const int error = changeSize(inode, sizeFd, in.size, &change)) return error;
+      watchSize(actor, inode, sizeFd, in.size, change.txid());
     } else {
       if (const int error = change.saveAttributes(inode, isTimes ? &before : nullptr)) return error;
       // chmod rewrites the mask of an ACL.
@@ -251,7 +265,7 @@ int Session::applySetattr(Inode* inode, const fuse_setattr_in& in, const Actor& 
       if (const int error = isTimes ? commitMtime(&change, inode, mtimeOf(in)) : change.commit()) return error;
       // Who may read a file is not left to luck: unless the file itself could vanish with the power, its old permissions are on the disk first.
       const bool permissions = (in.valid & (FATTR_MODE | FATTR_UID | FATTR_GID)) != 0;
-      if (permissions && volume_->strict && inode->bornAt <= volume_->log.durable()) {
+      if (volume_->exact || (permissions && volume_->strict && inode->bornAt <= volume_->log.durable())) {
         mayBlock();
         // Not this change's own records: there are none when this transaction saved the attributes before, as for a change of times.
         if (const int error = change.awaitDurable(inode->lastUndo)) return error;
@@ -269,14 +283,21 @@ void Session::handleSetattr(Request& request) {
   const auto* in = request.body<fuse_setattr_in>();
   if (inode == nullptr || in == nullptr) return request.error(ESTALE);
   const Actor actor = actorOf(request.header());
-  if (const int error = applySetattr(inode, *in, actor)) return request.error(error);
+  if ((in->valid & FATTR_SIZE) != 0) awaitWatch(actor);
+  std::optional<struct stat> same;
+  if (const int error = applySetattr(inode, *in, actor, &same)) return request.error(error);
   if ((in->valid & FATTR_SIZE) != 0) {
-    barrier(actor, Reason::kTruncate);
+    barrier(Reason::kTruncate);
     ChangeLock lock(volume_->inodes.get(), inode);
     if (inode->file != nullptr && inode->file->handles == 0 && inode->file->pendingActs == 0) inode->file.reset();
   }
   if ((in->valid & (FATTR_MODE | FATTR_UID | FATTR_GID)) != 0) accessChanged();
   if (!isOfTimes(*in)) return answerAttributes(request, inode);
+  if (same) {
+    // The kernel's own word after an unlink, for one.
+    ChangeLock lock(volume_->inodes.get(), inode);
+    return answerAttributes(request, inode, *same);
+  }
   FdLease lease = volume_->inodes->lease(inode);
   if (!lease.valid()) return request.error(lease.error());
   ChangeLock lock(volume_->inodes.get(), inode);
@@ -323,7 +344,7 @@ void Session::handleGetxattr(Request& request) {
   const auto* in = request.body<fuse_getxattr_in>();
   const char* name = request.name(sizeof(fuse_getxattr_in));
   if (inode == nullptr || in == nullptr || name == nullptr) return request.error(EINVAL);
-  if (inode->noXattrs) return request.error(ENODATA);
+  if (inode->noXattrs || Backing::isOwnXattr(name)) return request.error(ENODATA);
   FdLease lease = volume_->inodes->lease(inode);
   if (!lease.valid()) return request.error(lease.error());
   if (learnNoXattrs(inode, lease)) return request.error(ENODATA);
@@ -345,6 +366,7 @@ void Session::handleListxattr(Request& request) {
   if (length < 0) return request.error(errno);
   std::string names;
   for (const char* name = all.data(); name < all.data() + length; name += strlen(name) + 1) {
+    if (Backing::isOwnXattr(name)) continue;
     // Only the administrator sees these; we list with his rights.
     if (request.header().uid != 0 && strncmp(name, "trusted.", 8) == 0) continue;
     names.append(name, strlen(name) + 1);
@@ -354,16 +376,19 @@ void Session::handleListxattr(Request& request) {
   request.data(names.data(), names.size());
 }
 
-int Session::changeXattr(Inode* inode, const Actor& actor, const char* name, const char* value, size_t size, uint32_t flags, bool killSgid) {
+int Session::changeXattr(Inode* inode, const fuse_in_header& header, const char* name, const char* value, size_t size, uint32_t flags, bool killSgid) {
+  const Actor actor = actorOf(header);
   FdLease lease = volume_->inodes->lease(inode);
   if (!lease.valid()) return lease.error();
   const std::string path = lease.path();
   ChangeLock lock(volume_->inodes.get(), inode);
+  // These two fail when they are done again.
+  if ((value == nullptr || (flags & XATTR_CREATE) != 0) && xattrChangedBefore(header, inode->id, getxattr(path.c_str(), name, nullptr, 0) >= 0)) return 0;
   Change change(volume_, actor, &lock);
   if (const int error = change.saveAttributes(inode)) return error;
   if (const int error = change.saveXattr(inode, path, name)) return error;
   if (const int error = change.commit()) return error;
-  if (volume_->strict && inode->bornAt <= volume_->log.durable()) {
+  if (volume_->exact || (volume_->strict && inode->bornAt <= volume_->log.durable())) {
     mayBlock();
     if (const int error = change.awaitDurable(change.position())) return error;
   }
@@ -387,19 +412,24 @@ void Session::handleSetxattr(Request& request) {
   memcpy(&in, head, fixed);
   const char* value = request.bytes(fixed + strlen(name) + 1, in.size);
   if (value == nullptr) return request.error(EINVAL);
-  const Actor actor = actorOf(request.header());
-  const int error = changeXattr(inode, actor, name, value, in.size, in.flags, (in.setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID) != 0);
+  if (Backing::isOwnXattr(name)) return request.error(EPERM);
+  // The kernel says so of either list, but the list for new files says nothing about this one.
+  const bool killSgid = (in.setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID) != 0 && strcmp(name, kAccessAcl) == 0;
+  const int error = changeXattr(inode, request.header(), name, value, in.size, in.flags, killSgid);
   if (error == 0 && isPermission(name)) accessChanged();
   request.error(error);
+  forgetAttempt(request.header().unique);
 }
 
 void Session::handleRemovexattr(Request& request) {
   Inode* inode = inodeOf(request);
   const char* name = request.name(0);
   if (inode == nullptr || name == nullptr) return request.error(EINVAL);
-  const int error = changeXattr(inode, actorOf(request.header()), name, nullptr, 0, 0, false);
+  if (Backing::isOwnXattr(name)) return request.error(EPERM);
+  const int error = changeXattr(inode, request.header(), name, nullptr, 0, 0, false);
   if (error == 0 && isPermission(name)) accessChanged();
   request.error(error);
+  forgetAttempt(request.header().unique);
 }
 
 }  // namespace tidemark

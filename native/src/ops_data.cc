@@ -75,14 +75,19 @@ void Session::handleFsync(Request& request) {
   const auto* in = request.body<fuse_fsync_in>();
   const auto file = in == nullptr ? nullptr : files_.get(in->fh);
   if (file == nullptr) return request.error(EBADF);
-  barrier(file->actor.pid != 0 ? file->actor : actorOf(request.header()), Reason::kSync);
+  quietBarrier(Reason::kSync, file->writable ? 1 : 0);
+  const Txid txid = promised();
   const bool dataOnly = (in->fsync_flags & FUSE_FSYNC_FDATASYNC) != 0;
   if (const int fd = descriptorOf(file.get()); fd < 0) return request.error(-fd);
-  if (syncFromLog(request, file, dataOnly)) return;
+  if (syncFromLog(request, file, dataOnly, txid)) return;
   mayBlock();
   const int error = syncFile(*file, dataOnly);
   tellBlocksOfSynced(file->inode.get(), file->fd.get());
-  request.error(error);
+  answerSync(request.to(), error, txid);
+}
+
+void Session::answerSync(const ReplyTo& to, int error, Txid promised) {
+  if (error != 0 || promised == 0 || !volume_->peerGate.park(promised, to)) to.error(error);
 }
 
 void Session::handleFallocate(Request& request) {
@@ -103,13 +108,16 @@ void Session::handleFallocate(Request& request) {
   {
     ChangeLock lock(volume_->inodes.get(), inode);
     Change change(volume_, file->actor, &lock);
+    Sample sample;
+    change.showTo(&sample);
     error = change.prepareFile(inode, fd);
     if (error == 0 && destroys) error = change.saveRange(inode, fd, in->offset, end, nullptr);
-    if (error == 0) error = change.commit();
+    if (error == 0) error = commitAhead(&change, inode);
     if (error == 0 && destroys && inode->file != nullptr) error = change.awaitDurable(inode->file->savedLsn);
     const KernelTimes times(fd, options_.writeback);
     if (error == 0 && fallocate(fd, mode, static_cast<off_t>(in->offset), static_cast<off_t>(in->length)) != 0) error = errno;
     if (inode->file != nullptr) inode->file->times.forget();
+    if (error == 0) watchPunch(*file, sample, change.txid());
   }
   // Whoever may keep such bits is root; for all others a change of the bytes takes them.
   if (error == 0 && request.header().uid != 0) error = dropPrivilegeBits(*file);
@@ -135,6 +143,8 @@ void Session::handleLseek(Request& request) {
     mayBlock();
     pushDirtyPages();
     awaitWrites(file->inode.get());
+    // Some of them may wait for room.
+    if (waiting_.any()) return waitForRoom(request, 0, 0);
   }
   const off_t found = lseek(fd, static_cast<off_t>(in->offset), static_cast<int>(in->whence));
   if (found < 0) return request.error(errno);
@@ -145,11 +155,14 @@ ssize_t Session::copyStep(const OpenFile& source, uint64_t sourceOffset, const O
   Inode* inode = target.inode.get();
   ChangeLock lock(volume_->inodes.get(), inode);
   Change change(volume_, target.actor, &lock);
+  Sample sample;
+  change.showTo(&sample);
   int error = change.prepareFile(inode, target.fd.get());
   if (error == 0) error = change.saveRange(inode, target.fd.get(), offset, offset + length, nullptr);
-  if (error == 0) error = change.commit();
+  if (error == 0) error = commitAhead(&change, inode);
   if (error == 0 && inode->file != nullptr) error = change.awaitDurable(inode->file->savedLsn);
   if (error != 0) return -error;
+  watchCopy(target, sample, source.fd.get(), sourceOffset, length, change.txid());
   const KernelTimes times(target.fd.get(), options_.writeback);
   off_t from = static_cast<off_t>(sourceOffset);
   off_t to = static_cast<off_t>(offset);
@@ -169,6 +182,7 @@ void Session::handleCopyFileRange(Request& request) {
   mayBlock();
   if (const int fd = descriptorOf(source.get()); fd < 0) return request.error(-fd);
   awaitGiven(source->inode.get());
+  awaitWatch(target->actor);
   uint64_t done = 0;
   const uint64_t wanted = std::min<uint64_t>(in->len, kCopyMost);
   while (done < wanted) {

@@ -26,21 +26,28 @@ constexpr int64_t kBehindSnapshots = INT64_MAX;
 
 }  // namespace
 
+std::shared_ptr<OpenDirectory> Session::makeDirectory(Inode* inode, const FdLease& lease) {
+  auto directory = std::make_shared<OpenDirectory>();
+  directory->fd.reset(openat(lease.fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory->fd.valid()) return nullptr;
+  directory->inode = volume_->inodes->hold(inode);
+  return directory;
+}
+
 void Session::handleOpendir(Request& request) {
   Inode* inode = inodeOf(request);
   if (inode == nullptr) return request.error(ESTALE);
   FdLease lease = volume_->inodes->lease(inode);
   if (!lease.valid()) return request.error(lease.error());
-  auto directory = std::make_shared<OpenDirectory>();
-  directory->fd.reset(openat(lease.fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory->fd.valid()) return request.error(errno);
-  directory->inode = volume_->inodes->hold(inode);
+  const auto directory = makeDirectory(inode, lease);
+  if (directory == nullptr) return request.error(errno);
   fuse_open_out out{};
   // Nobody else changes directories, so what the kernel has listed once stays listed. But where it has forgotten attributes of many files, one more
   // listing, which brings them along, is cheaper than a question for each.
   const bool brings = inode->staleChildren.exchange(0, std::memory_order_relaxed) >= kManyStale;
   out.open_flags = brings ? FOPEN_CACHE_DIR : FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE;
-  out.fh = directories_.add(std::move(directory));
+  out.fh = openedBefore(directories_, request.header());
+  if (out.fh == 0) out.fh = directories_.add(std::move(directory), {request.node(), firstUnique(request.header().unique), 0, {}});
   request.value(out);
 }
 
@@ -115,8 +122,9 @@ void Session::handleFsyncdir(Request& request) {
   const auto directory = in == nullptr ? nullptr : directories_.get(in->fh);
   if (directory == nullptr) return request.error(EBADF);
   mayBlock();
-  barrier(actorOf(request.header()), Reason::kSync);
-  request.error(syncBoth(directory->fd.get(), false, directory->inode->lastUndo));
+  quietBarrier(Reason::kSync, 0);
+  const Txid txid = promised();
+  answerSync(request.to(), syncBoth(directory->fd.get(), false, directory->inode->lastUndo), txid);
 }
 
 }  // namespace tidemark

@@ -50,12 +50,14 @@ int Session::makeNode(const fuse_in_header& header, const char* name, const NewN
     struct stat st;
     FileId id;
     // An undo record that says "absent" must not be written for a name that exists.
-    if (volume_->backing.identify(lease.fd(), name, &st, &id) == 0) return EEXIST;
+    const bool exists = volume_->backing.identify(lease.fd(), name, &st, &id) == 0;
+    if (exists && !hasActed(header, st, wanted)) return EEXIST;
     Change change(volume_, actor, &lock);
+    if (exists) return adoptNode(directory, name, st, id, history ? &change : nullptr, fd, entry);
     if (history) {
       if (const int error = change.saveAttributes(directory)) return error;
       change.saveName(directory, name, wanted.operation, {}, {{}, wanted.mode & S_IFMT});
-      if (const int error = change.commit()) return error;
+      if (const int error = commitAhead(&change, directory)) return error;
     }
     if (const int error = makeOnBacking(lease.fd(), name, wanted, header, fd)) {
       if (history) change.takeBackName(directory, name, {});
@@ -68,11 +70,12 @@ int Session::makeNode(const fuse_in_header& header, const char* name, const NewN
     if (history) {
       made->placeKnown = true;
       change.batch().place(id, made->type, directory->id, name);
-      if (const int error = change.commit()) return error;
+      if (const int error = change.commitSurely()) return error;
+      volume_->inodes->keepFlags(made);
       change.bornNow(made);
     }
   }
-  if (history) barrier(actor, Reason::kName);
+  if (history) barrier(Reason::kName);
   return 0;
 }
 
@@ -90,7 +93,9 @@ void Session::handleCreate(Request& request) {
   } out{};
   if (const int error = makeNode(request.header(), name, wanted, &fd, &out.entry)) return request.error(error);
   Inode* inode = volume_->inodes->byNode(out.entry.nodeid);
-  if (const int error = openFile(inode, in->flags, actorOf(request.header()), std::move(fd), &out.open)) return request.error(error);
+  const FileId directory = volume_->inodes->byNode(request.node())->id;
+  out.open = openFile(inode, in->flags, request.header(), std::move(fd));
+  if (massWatch_.hasRemovals()) watchCreation(directory, name, inode);
   request.value(out);
 }
 
@@ -143,8 +148,8 @@ void Session::handleTmpfile(Request& request) {
   if (directory == nullptr || in == nullptr) return request.error(EINVAL);
   FdLease lease = volume_->inodes->lease(directory);
   if (!lease.valid()) return request.error(lease.error());
-  UniqueFd fd;
-  {
+  UniqueFd fd = madeBefore(request.header());
+  if (!fd.valid()) {
     const uint32_t mode = underUmask(in->mode & 07777, in->umask);
     ActAs caller(request.header().uid, request.header().gid);
     fd.reset(openat(lease.fd(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
@@ -162,12 +167,13 @@ void Session::handleTmpfile(Request& request) {
   if (keep < 0) return request.error(errno);
   Inode* inode = volume_->inodes->remember(id, S_IFREG, nullptr, "");
   inode->unnamed = true;
+  volume_->inodes->keepFlags(inode);
   volume_->inodes->pin(inode, keep);
   out.entry.nodeid = Inodes::nodeOf(inode);
   out.entry.generation = inode->slotGeneration;
   out.entry.attr_valid = 1;
   fillAttributes(inode, st, &out.entry.attr);
-  if (const int error = openFile(inode, in->flags, actorOf(request.header()), std::move(fd), &out.open)) return request.error(error);
+  out.open = openFile(inode, in->flags, request.header(), std::move(fd));
   request.value(out);
 }
 
@@ -189,18 +195,20 @@ void Session::handleLink(Request& request) {
     ChangeLock lock(volume_->inodes.get(), directory, inode);
     struct stat st;
     FileId id;
-    if (volume_->backing.identify(lease.fd(), name, &st, &id) == 0) return request.error(EEXIST);
+    const bool exists = volume_->backing.identify(lease.fd(), name, &st, &id) == 0;
+    const bool hasActed = exists && isResent(request.header().unique) && id == inode->id;
+    if (exists && !hasActed) return request.error(EEXIST);
     Change change(volume_, actor, &lock);
-    if (history) {
+    if (history && !hasActed) {
       int error = change.saveAttributes(directory);
       if (error == 0) error = change.saveAttributes(inode);
       if (error != 0) return request.error(error);
       change.saveName(directory, name, NameOperation::kLink, {}, {inode->id, inode->type});
       change.batch().place(inode->id, inode->type, directory->id, name);
-      error = change.commit();
+      error = commitAhead(&change, directory);
       if (error != 0) return request.error(error);
     }
-    if (linkat(AT_FDCWD, source.path().c_str(), lease.fd(), name, AT_SYMLINK_FOLLOW) != 0) {
+    if (!hasActed && linkat(AT_FDCWD, source.path().c_str(), lease.fd(), name, AT_SYMLINK_FOLLOW) != 0) {
       const int error = errno;
       if (history) change.takeBackName(directory, name, {});
       return request.error(error);
@@ -213,24 +221,29 @@ void Session::handleLink(Request& request) {
       if (history) change.bornNow(inode);
     }
     inode->placeKnown = inode->placeKnown || history;
+    volume_->inodes->keepFlags(inode);
     fillEntry(directory, name, st, id, &entry);
   }
-  if (history) barrier(actor, Reason::kName);
+  if (history) barrier(Reason::kName);
   request.value(entry);
 }
 
-int Session::removeName(Inode* directory, const char* name, const Actor& actor, bool isDirectory) {
+int Session::removeName(Inode* directory, const char* name, const fuse_in_header& header, bool isDirectory) {
   if (isReserved(directory, name)) return EPERM;
   FdLease lease = volume_->inodes->lease(directory);
   if (!lease.valid()) return lease.error();
   struct stat st;
   FileId id;
-  if (const int error = volume_->backing.identify(lease.fd(), name, &st, &id)) return error;
+  const Actor actor = actorOf(header);
+  // Of one that is sent again: it has acted, or recovery has, out of the log.
+  if (const int error = volume_->backing.identify(lease.fd(), name, &st, &id)) return error == ENOENT && isResent(header.unique) ? 0 : error;
   if (S_ISDIR(st.st_mode) != isDirectory) return isDirectory ? ENOTDIR : EISDIR;
   if (isDirectory && !isEmptyDirectory(lease.fd(), name)) return ENOTEMPTY;
   InodeRef victim = volume_->inodes->hold(id, st.st_mode & S_IFMT);
   if (victim->parent == nullptr) volume_->inodes->moved(victim.get(), directory, name);
   const bool history = !volume_->isExcluded(directory, name);
+  // What was done to it before belongs to the snapshot that shows it last.
+  if (history) barrier(Reason::kName);
   {
     ChangeLock lock(volume_->inodes.get(), directory, victim.get());
     if (!history) {
@@ -239,13 +252,15 @@ int Session::removeName(Inode* directory, const char* name, const Actor& actor, 
     }
     Change change(volume_, actor, &lock);
     // Read again under the lock: the other name of a pair of links may have gone meanwhile.
-    if (fstatat(lease.fd(), name, &st, AT_SYMLINK_NOFOLLOW) != 0) return errno;
+    int64_t bornNs;
+    if (const int failed = Backing::lookAt(lease.fd(), name, &st, &bornNs)) return failed;
     const bool last = isDirectory || st.st_nlink == 1;
     int error = change.saveAttributes(directory);
     if (error == 0) error = change.saveAttributes(victim.get(), &st);
     if (error != 0) return error;
     change.saveName(directory, name, isDirectory ? NameOperation::kRmdir : NameOperation::kUnlink, {id, victim->type}, {});
-    if (const int failed = change.commit()) return failed;
+    if (const int failed = commitAhead(&change, directory)) return failed;
+    if (last) volume_->backing.noteDeparture(lease.fd(), name, {change.position(), victim->bornAt, directory->id, name});
     failpoint("object-move");
     error = last ? volume_->backing.moveToObjects(lease.fd(), name, id) : unlinkat(lease.fd(), name, 0) == 0 ? 0 : errno;
     if (error != 0) {
@@ -256,9 +271,11 @@ int Session::removeName(Inode* directory, const char* name, const Actor& actor, 
     if (last) {
       victim->detachedTxid = change.txid();
       victim->detached = true;
+      volume_->inodes->keepFlags(victim.get());
+      watchRemoval(actor, directory, name, victim.get(), st, bornNs, change.txid());
     }
   }
-  barrier(actor, Reason::kName);
+  barrier(Reason::kName);
   return 0;
 }
 
@@ -266,14 +283,15 @@ void Session::handleUnlink(Request& request) {
   Inode* directory = inodeOf(request);
   const char* name = request.name(0);
   if (directory == nullptr || name == nullptr) return request.error(EINVAL);
-  request.error(removeName(directory, name, actorOf(request.header()), false));
+  awaitWatch(actorOf(request.header()));
+  request.error(removeName(directory, name, request.header(), false));
 }
 
 void Session::handleRmdir(Request& request) {
   Inode* directory = inodeOf(request);
   const char* name = request.name(0);
   if (directory == nullptr || name == nullptr) return request.error(EINVAL);
-  request.error(removeName(directory, name, actorOf(request.header()), true));
+  request.error(removeName(directory, name, request.header(), true));
 }
 
 }  // namespace tidemark

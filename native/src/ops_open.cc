@@ -9,8 +9,15 @@ namespace tidemark {
 void Session::countHandle(Inode* inode, const OpenFile& file) {
   ChangeLock lock(volume_->inodes.get(), inode);
   if (inode->file == nullptr) inode->file = std::make_unique<FileState>();
-  inode->file->handles++;
-  if (file.writable) inode->file->writableHandles++;
+  FileState& state = *inode->file;
+  state.handles++;
+  if (!file.writable) return;
+  if (state.writableHandles++ > 0) {
+    state.severalWriters |= severalFlags(state.writer, file.actor);
+    return;
+  }
+  state.writer = file.actor;
+  state.severalWriters = 0;
 }
 
 void Session::uncountHandle(Inode* inode, const OpenFile& file) {
@@ -19,7 +26,9 @@ void Session::uncountHandle(Inode* inode, const OpenFile& file) {
   state.handles--;
   if (file.writable) state.writableHandles--;
   // What was saved in the open transaction is forgotten with it; saving again is harmless.
-  if (state.handles == 0 && state.pendingActs == 0) inode->file.reset();
+  if (state.handles != 0 || state.pendingActs != 0) return;
+  watchClose(file.actor, inode);
+  inode->file.reset();
 }
 
 int Session::openBacking(Inode* inode, int flags) {
@@ -50,7 +59,7 @@ void Session::keepForHandles(Inode* inode) {
   if (fd >= 0) volume_->inodes->pin(inode, fd);
 }
 
-int Session::openFile(Inode* inode, uint32_t flags, const Actor& actor, UniqueFd fd, fuse_open_out* out) {
+std::shared_ptr<OpenFile> Session::makeFile(Inode* inode, uint32_t flags, const Actor& actor, UniqueFd fd) {
   auto file = std::make_shared<OpenFile>();
   file->isOpen = fd.valid();
   file->fd = std::move(fd);
@@ -60,9 +69,18 @@ int Session::openFile(Inode* inode, uint32_t flags, const Actor& actor, UniqueFd
   file->writable = (flags & O_ACCMODE) != O_RDONLY;
   if (file->writable) writers_++;
   countHandle(inode, *file);
-  out->open_flags = FOPEN_KEEP_CACHE;
-  out->fh = files_.add(std::move(file));
-  return 0;
+  return file;
+}
+
+fuse_open_out Session::openFile(Inode* inode, uint32_t flags, const fuse_in_header& header, UniqueFd fd) {
+  fuse_open_out out{};
+  out.open_flags = FOPEN_KEEP_CACHE;
+  out.fh = openedBefore(files_, header);
+  if (out.fh != 0) return out;
+  Actor actor;
+  if ((flags & O_ACCMODE) != O_RDONLY) actor = actorOf(header);
+  out.fh = files_.add(makeFile(inode, flags, actor, std::move(fd)), {Inodes::nodeOf(inode), firstUnique(header.unique), flags, actor});
+  return out;
 }
 
 void Session::handleOpen(Request& request) {
@@ -82,22 +100,21 @@ void Session::handleOpen(Request& request) {
     if (opened < 0) return request.error(-opened);
     fd.reset(opened);
   }
-  Actor actor;
-  if (writable) actor = actorOf(request.header());
-  fuse_open_out out{};
-  if (const int error = openFile(inode, in->flags, actor, std::move(fd), &out)) return request.error(error);
-  request.value(out);
+  request.value(openFile(inode, in->flags, request.header(), std::move(fd)));
 }
 
 void Session::handleRelease(Request& request) {
   const auto* in = request.body<fuse_release_in>();
-  const auto file = in == nullptr ? nullptr : files_.remove(in->fh);
+  const auto file = in == nullptr ? nullptr : files_.get(in->fh);
   if (file == nullptr) return request.error(EBADF);
+  // While a handle is open the kernel does not forget the inode, and what has yet to act stays known with it.
+  awaitGiven(file->inode.get());
+  files_.remove(in->fh);
   if (options_.writeback) volume_->inodes->closed(file->inode.get());
   if (file->written) tellBlocks(file->inode.get(), file->fd.get());
   uncountHandle(file->inode.get(), *file);
   if (file->writable) writers_--;
-  if (file->written) barrier(file->actor, Reason::kClose);
+  if (file->written) quietBarrier(Reason::kClose, 0);
   request.error(0);
 }
 

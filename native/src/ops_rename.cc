@@ -20,7 +20,10 @@ int Session::actRename(const Rename& rename, int fromFd, int toFd, bool replaces
   if (!leavesTree) return renameat(fromFd, rename.name, toFd, rename.targetName) == 0 ? 0 : errno;
   if (renameat2(fromFd, rename.name, toFd, rename.targetName, RENAME_EXCHANGE) == 0) {
     failpoint("rename-exchange");
-    return volume_->backing.moveToObjects(fromFd, rename.name, replacedId);
+    const int error = volume_->backing.moveToObjects(fromFd, rename.name, replacedId);
+    if (error == 0) return 0;
+    // The disk is full: the names go back to what the log will say they are.
+    return renameat2(fromFd, rename.name, toFd, rename.targetName, RENAME_EXCHANGE) == 0 ? error : EIO;
   }
   if (errno != EINVAL && errno != ENOSYS) return errno;
   // A file system without exchange: for a moment the target name is absent.
@@ -35,7 +38,10 @@ int Session::renameNode(const Rename& rename, const Actor& actor) {
   if (!from.valid() || !to.valid()) return from.valid() ? to.error() : from.error();
   struct stat st, replacedSt{};
   FileId id, replacedId;
-  if (const int error = volume_->backing.identify(from.fd(), rename.name, &st, &id)) return error;
+  if (const int error = volume_->backing.identify(from.fd(), rename.name, &st, &id)) {
+    return error == ENOENT && isResent(rename.unique) ? adoptRename(rename, to.fd()) : error;
+  }
+  if (exchange && exchangedBefore(rename, from.fd(), id)) return 0;
   const int found = volume_->backing.identify(to.fd(), rename.targetName, &replacedSt, &replacedId);
   if (found != 0 && found != ENOENT) return found;
   const bool replaces = found == 0;
@@ -70,8 +76,10 @@ int Session::renameNode(const Rename& rename, const Actor& actor) {
     change.saveName(rename.targetDirectory, rename.targetName, exchange ? NameOperation::kExchange : NameOperation::kRenameTo, replacedTarget, movedTarget);
   }
   if (const int failed = change.commit()) return failed;
-  // A name that is on the disk may not move there before the log says where it was.
-  if (volume_->strict && moved->bornAt <= volume_->log.durable()) {
+  const RenameSeen seen = seeRename(rename, from.fd(), to.fd(), st, replaces ? &replacedSt : nullptr);
+  // A name that is on the disk may not move there, or be lost, before the log says where it was.
+  const Lsn durable = volume_->log.durable();
+  if (volume_->exact || (volume_->strict && (moved->bornAt <= durable || (replaces && replaced->bornAt <= durable)))) {
     mayBlock();
     if (const int failed = change.awaitDurable(change.position())) return failed;
   }
@@ -82,10 +90,12 @@ int Session::renameNode(const Rename& rename, const Actor& actor) {
     return failed;
   }
   failpoint("after-act");
+  watchRename(actor, seen, moved.get(), replaced.get(), change.txid());
   volume_->inodes->moved(moved.get(), rename.targetDirectory, rename.targetName);
   if (moved->excluded && toHistory) {
     // It enters history now: nothing of it was in any snapshot.
     moved->excluded = false;
+    volume_->inodes->keepFlags(moved.get());
     change.bornNow(moved.get());
   }
   if (exchange) {
@@ -93,6 +103,7 @@ int Session::renameNode(const Rename& rename, const Actor& actor) {
   } else if (replaces && toHistory && (S_ISDIR(replacedSt.st_mode) || replacedSt.st_nlink == 1)) {
     replaced->detachedTxid = change.txid();
     replaced->detached = true;
+    volume_->inodes->keepFlags(replaced.get());
   }
   if (S_ISDIR(st.st_mode)) accessChanged();
   return 0;
@@ -108,9 +119,11 @@ void Session::handleRename(Request& request, size_t fixed, uint64_t targetNode, 
   if (isReserved(directory, name) || isReserved(target, targetName)) return request.error(EPERM);
   if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0) return request.error(EINVAL);
   const Actor actor = actorOf(request.header());
-  const int error = renameNode({directory, name, target, targetName, flags}, actor);
-  if (error == 0) barrier(actor, Reason::kName);
+  awaitWatch(actor);
+  const int error = renameNode({directory, name, target, targetName, flags, request.header().unique}, actor);
+  if (error == 0) barrier(Reason::kName);
   request.error(error);
+  if ((flags & RENAME_EXCHANGE) != 0) forgetAttempt(request.header().unique);
 }
 
 }  // namespace tidemark

@@ -41,9 +41,16 @@ int Session::actWrite(const OpenFile& file, const fuse_write_in& in, const char*
 }
 
 void Session::answerWrite(const OpenFile& file, uint32_t size, ReplyTo to, int error) {
-  if (!options_.writeback) barrier(file.actor, Reason::kWrite);
+  if (options_.everyWrite) barrier(Reason::kWrite);
   if (error != 0) to.error(error);
   else to.value(fuse_write_out{size, 0});
+}
+
+int Session::actAdmitted(const ParkedWrite& write) {
+  for (;;) {
+    const int error = actWrite(*write.file, write.in, write.bytes);
+    if (error != ENOSPC || !volume_->room.giveSlice()) return error;
+  }
 }
 
 void Session::actParked(std::vector<ParkedWrite> parked, int failed) {
@@ -56,16 +63,17 @@ void Session::actParked(std::vector<ParkedWrite> parked, int failed) {
   const struct timespec mtime = knownMtime(inode);
   if (writes > 0 && failed == 0) {
     const KernelTimes times(parked[0].file->fd.get(), options_.writeback, mtime);
-    for (ptrdiff_t i = 0; i < writes; i++) errors[i] = actWrite(*parked[i].file, parked[i].in, parked[i].bytes);
+    for (ptrdiff_t i = 0; i < writes; i++) errors[i] = actAdmitted(parked[i]);
   }
   const int syncError = countActed(parked, errors, mtime);
   for (size_t i = 0; i < parked.size(); i++) {
     const ParkedWrite& one = parked[i];
     if (one.answer == Answer::kSync) {
       tellBlocksOfSynced(inode, one.file->fd.get());
-      one.to.error(failed != 0 ? failed : syncError);
+      answerSync(one.to, failed != 0 ? failed : syncError, one.txid);
       continue;
     }
+    volume_->room.done(one.in.size);
     volume_->transactions->finish(one.txid);
     if (one.answer == Answer::kActed) answerWrite(*one.file, one.in.size, one.to, errors[i]);
   }
@@ -82,13 +90,17 @@ int Session::countActed(const std::vector<ParkedWrite>& parked, const std::vecto
   FileState& state = *inode->file;
   // The kernel told another one meanwhile.
   if (options_.writeback && !FileTimes::same(mtime, state.times.mtime())) const KernelTimes newer(parked.front().file->fd.get(), true, state.times.mtime());
+  Lsn actedUntil = 0;
   for (size_t i = 0; i < parked.size(); i++) {
     if (parked[i].answer == ParkedWrite::Answer::kSync) continue;
     state.pendingActs--;
     if (parked[i].answer != ParkedWrite::Answer::kGiven) continue;
     inode->givenActs--;
     if (errors[i] != 0) state.actError = errors[i];
+    actedUntil = parked[i].target;
   }
+  // Before anything else may change what they wrote: the next daemon would write it again.
+  if (actedUntil != 0 && state.actError == 0) volume_->inodes->keepGiven(inode, inode->givenActs > 0 ? actedUntil : 0);
   lock.acted(inode);
   return state.actError;
 }
@@ -138,12 +150,19 @@ void Session::park(Request& request, ParkedWrite::Answer answer, std::shared_ptr
   write.to = request.to();
   write.txid = txid;
   FileState& state = *file->inode->file;
-  write.target = answer == ParkedWrite::Answer::kGiven ? state.intentLsn : state.savedLsn;
+  write.target = answer == ParkedWrite::Answer::kGiven ? state.intentLsn : awaitedBy(*file->inode.get(), true);
   state.pendingActs++;
-  if (answer == ParkedWrite::Answer::kGiven) file->inode->givenActs++;
+  // The record stands right before the position; what stands further before, of this inode, has acted or is parked.
+  if (answer == ParkedWrite::Answer::kGiven && file->inode->givenActs++ == 0) volume_->inodes->keepGiven(file->inode.get(), write.target - align8(sizeof(RecordHeader) + in.size));
   state.pendingTxid = txid;
   write.file = std::move(file);
+  volume_->room.hold(in.size);
   parked_.add(std::move(write));
+}
+
+Lsn Session::awaitedBy(const Inode& inode, bool overwrites) const {
+  if (volume_->exact) return std::max(inode.lastUndo.load(), inode.file->savedLsn);
+  return overwrites ? inode.file->savedLsn : 0;
 }
 
 bool Session::intends(FileState* state, const fuse_write_in& in) const {
@@ -161,10 +180,15 @@ int Session::capture(Change* change, OpenFile* file, const fuse_write_in& in, co
   if (const int error = change->prepareFile(inode, file->fd.get())) return error;
   FileState& state = *inode->file;
   const bool withIntent = intends(&state, in);
-  if (const int error = change->saveRange(inode, file->fd.get(), in.offset, in.offset + in.size, bytes)) {
+  Sample sample;
+  if (massWatch_.enabled() && state.watchedTxid != change->txid()) change->showTo(&sample);
+  const int saved = change->saveRange(inode, file->fd.get(), in.offset, in.offset + in.size, bytes);
+  change->showTo(nullptr);
+  if (saved != 0) {
     state.needsSync = true;
-    return error;
+    return saved;
   }
+  watchWrite(*file, sample, in, bytes, change->txid());
   if (!withIntent) return change->commit();
   change->batch().intent(inode->id, in.offset, bytes, in.size);
   const int error = commitIntent(change, inode);
@@ -181,7 +205,7 @@ int Session::commitIntent(Change* change, Inode* inode) {
   return error;
 }
 
-bool Session::syncFromLog(Request& request, const std::shared_ptr<OpenFile>& file, bool dataOnly) {
+bool Session::syncFromLog(Request& request, const std::shared_ptr<OpenFile>& file, bool dataOnly, Txid promised) {
   Inode* inode = file->inode.get();
   ParkedWrite sync;
   {
@@ -198,6 +222,7 @@ bool Session::syncFromLog(Request& request, const std::shared_ptr<OpenFile>& fil
     sync.answer = ParkedWrite::Answer::kSync;
     sync.file = file;
     sync.to = request.to();
+    sync.txid = promised;
     sync.target = std::max({state->intentLsn, inode->lastUndo.load(), inode->bornAt});
     parked_.add(std::move(sync));
   }
@@ -227,6 +252,7 @@ void Session::runWrite(Request& request) {
   bool parks = false;
   bool isGiven = false;
   if (in.size > kSmallWrite) mayBlock();
+  awaitWatch(file->actor);
   if (isCaptured(inode)) {
     file->written = true;
     ChangeLock lock(volume_->inodes.get(), inode);
@@ -234,8 +260,10 @@ void Session::runWrite(Request& request) {
     bool isIntent = false;
     error = capture(&change, file.get(), in, bytes, &isIntent);
     const FileState& state = *inode->file;
+    // The kernel wrote these bytes into its cache for any of those who have the file open.
+    if (state.severalWriters != 0 && (in.write_flags & FUSE_WRITE_CACHE) != 0) volume_->transactions->addFlags(change.txid(), state.severalWriters);
     const bool overwrites = state.saved.touches(in.offset / kBlock, (in.offset + in.size + kBlock - 1) / kBlock);
-    const bool mustWait = volume_->strict && overwrites && state.savedLsn > volume_->log.durable();
+    const bool mustWait = volume_->strict && awaitedBy(*inode, overwrites) > volume_->log.durable();
     // Behind a parked write this one has to queue, durable or not.
     parks = error == 0 && (state.pendingActs > 0 || mustWait || isIntent);
     // What the kernel has in its cache nobody reads here, and the sync that is about to come need not wait for two answers.
@@ -247,6 +275,8 @@ void Session::runWrite(Request& request) {
     const KernelTimes times(file->fd.get(), options_.writeback);
     error = actWrite(*file, in, bytes);
   }
+  // It may yet be done.
+  if (error == ENOSPC) return request.error(error);
   if (!parks) {
     answerWrite(*file, in.size, request.to(), error);
     return beginToSync(*file, in);

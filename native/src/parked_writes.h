@@ -33,6 +33,7 @@ struct ParkedWrite {
   RequestBuffer buffer;
   const char* bytes = nullptr;
   ReplyTo to;
+  // Of a sync: what it promises a peer to have (Session::promised).
   Txid txid = 0;
   // The log position that has to be on the disk first.
   Lsn target = 0;
@@ -70,6 +71,12 @@ class ParkedWrites {
     if (taken.empty() && queue_.empty()) scheduled_ = false;
     if (bytes_ < kMostBytes) room_.notify_all();
     return taken;
+  }
+
+  // Nothing waits, and nobody is at it.
+  bool isIdle() {
+    std::lock_guard<std::mutex> guard(mutex_);
+    return queue_.empty() && !scheduled_;
   }
 
   bool isFull() {

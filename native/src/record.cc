@@ -146,10 +146,14 @@ void RecordBatch::pin(std::string_view name, Txid pinned, bool removed, int64_t 
   seal(start);
 }
 
-void RecordBatch::kept(std::string_view body, Txid horizon, uint16_t part, bool more) {
+void RecordBatch::kept(std::string_view body, Txid horizon, uint16_t part, bool more) { ofEngine(RecordType::kKept, body, horizon, part, more ? 1 : 0); }
+
+void RecordBatch::floor(std::string_view body, Txid floor) { ofEngine(RecordType::kFloor, body, floor, 0, 0); }
+
+void RecordBatch::ofEngine(RecordType type, std::string_view body, Txid txid, uint16_t aux, uint8_t flags) {
   const Txid own = txid_;
-  txid_ = horizon;
-  const size_t start = begin(RecordType::kKept, FileId{}, part, more ? 1 : 0, 0, 0);
+  txid_ = txid;
+  const size_t start = begin(type, FileId{}, aux, flags, 0, 0);
   txid_ = own;
   put(body.data(), body.size());
   seal(start);

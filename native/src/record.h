@@ -15,7 +15,7 @@
 namespace tidemark {
 
 enum class RecordType : uint8_t {
-  kExtent = 1, kHole = 2, kAttributes = 3, kName = 4, kXattr = 5, kPlace = 6, kEnd = 7, kIntent = 8, kNote = 9, kPin = 10, kKept = 11,
+  kExtent = 1, kHole = 2, kAttributes = 3, kName = 4, kXattr = 5, kPlace = 6, kEnd = 7, kIntent = 8, kNote = 9, kPin = 10, kKept = 11, kFloor = 12,
 };
 
 enum class NameOperation : uint8_t {
@@ -147,10 +147,14 @@ class RecordBatch {
   void pin(std::string_view name, Txid pinned, bool removed, int64_t timeNs);
   // A part (counted from 0) of what is kept up to `horizon`; the body is the engine's. `more`: another part follows.
   void kept(std::string_view body, Txid horizon, uint16_t part, bool more);
+  // Of some files only what snapshots from `floor` on show is kept; the body is the engine's.
+  void floor(std::string_view body, Txid floor);
   // A record encoded elsewhere; txid and checksum are filled in. false when its header makes no sense.
   bool encoded(const char* record, size_t length);
 
  private:
+  // A record of which the addon knows no more than its type.
+  void ofEngine(RecordType type, std::string_view body, Txid txid, uint16_t aux, uint8_t flags);
   size_t begin(RecordType type, FileId file, uint16_t aux, uint8_t flags, uint64_t offset, uint64_t size);
   void put(const void* bytes, size_t length);
   void seal(size_t start);

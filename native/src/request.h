@@ -2,7 +2,7 @@
 //
 // Invariants:
 // 1. Nothing outside the bytes that were read is ever looked at: body() and name() return null for short requests.
-// 2. A request is answered on the device descriptor it was read from, with a single writev, exactly once (FORGETs never).
+// 2. A request is answered on the device descriptor it was read from, with a single writev, or, when no kernel sent it, to its AnswerSink; exactly once (FORGETs never).
 // 3. With its answer, whichever thread gives it and however late, a request is counted in its operation's latency, once.
 #pragma once
 
@@ -26,6 +26,21 @@ constexpr size_t kRequestBytes = kMaxWrite + 8192;
 
 using RequestBuffer = std::unique_ptr<char[]>;
 
+// With all its pages there: where the kernel has to find them first while a request is copied, and the process is killed just then, it fails the request.
+inline RequestBuffer newRequestBuffer() {
+  RequestBuffer buffer(new char[kRequestBytes]);
+  for (size_t at = 0; at < kRequestBytes; at += 4096) static_cast<volatile char*>(buffer.get())[at] = 0;
+  static_cast<volatile char*>(buffer.get())[kRequestBytes - 1] = 0;
+  return buffer;
+}
+
+// Takes the answer of a request that no kernel sent (Calls), on whichever thread gives it.
+class AnswerSink {
+ public:
+  virtual ~AnswerSink() = default;
+  virtual void take(int error, const struct iovec* parts, int count) = 0;
+};
+
 // What is needed to answer later, from any thread.
 struct ReplyTo {
   int device = -1;
@@ -33,8 +48,15 @@ struct ReplyTo {
   // Where the time from startNs (monotonicNs) to the answer is recorded; null: nowhere.
   LatencyHistogram* latency = nullptr;
   uint64_t startNs = 0;
+  // Takes the answer in the kernel's stead.
+  AnswerSink* sink = nullptr;
 
   void vector(int error, const struct iovec* parts, int count) const {
+    if (sink != nullptr) {
+      // Whoever waits for the answer may take all of this with it.
+      recordLatency();
+      return sink->take(error, parts, count);
+    }
     struct iovec all[4];
     fuse_out_header header{};
     header.unique = unique;
@@ -72,11 +94,14 @@ class Request {
 
   const fuse_in_header& header() const { return *reinterpret_cast<const fuse_in_header*>(bytes_); }
   uint64_t node() const { return header().nodeid; }
-  ReplyTo to() const { return {device_, header().unique, latency_, startNs_}; }
+  ReplyTo to() const { return {device_, header().unique, latency_, startNs_, sink_}; }
+  // The answer goes there.
+  void answerTo(AnswerSink* sink) { sink_ = sink; }
   // From now on time runs, which is recorded when the request is answered.
-  void measure(LatencyHistogram* latency) {
+  void measure(LatencyHistogram* latency) { measure(latency, monotonicNs()); }
+  void measure(LatencyHistogram* latency, uint64_t startNs) {
     latency_ = latency;
-    startNs_ = monotonicNs();
+    startNs_ = startNs;
   }
 
   // The fixed part of the arguments; null when the request is too short.
@@ -101,7 +126,10 @@ class Request {
     return at > length_ || length > length_ - at ? nullptr : bytes_ + at;
   }
 
-  void error(int error) const { to().error(error); }
+  void error(int error) {
+    lacksRoom_ = error == ENOSPC && mayLackRoom_;
+    if (!lacksRoom_) to().error(error);
+  }
   void data(const void* bytes, size_t length) const { to().data(bytes, length); }
   template <typename T>
   void value(const T& out) const {
@@ -110,6 +138,15 @@ class Request {
 
   // Takes the bytes along for an answer given later; what the other methods returned stays valid in them.
   RequestBuffer takeBuffer() { return std::move(*buffer_); }
+  // As much of them as there is; not after takeBuffer().
+  size_t length() const { return length_; }
+  const char* all() const { return bytes_; }
+  LatencyHistogram* latency() const { return latency_; }
+  uint64_t startNs() const { return startNs_; }
+
+  // While it may, ENOSPC is not answered but remembered.
+  void mayLackRoom(bool may) { mayLackRoom_ = may; }
+  bool lacksRoom() const { return lacksRoom_; }
 
  private:
   int device_;
@@ -118,6 +155,9 @@ class Request {
   size_t length_;
   LatencyHistogram* latency_ = nullptr;
   uint64_t startNs_ = 0;
+  AnswerSink* sink_ = nullptr;
+  bool mayLackRoom_ = false;
+  bool lacksRoom_ = false;
 };
 
 }  // namespace tidemark

@@ -88,6 +88,8 @@ int Volume::takeBackUnlessDone(const UnfinishedName& change) {
 
 int Volume::rollForward() {
   const auto& names = recovery.names;
+  for (const UnfinishedName& change : names)
+    if (change.before.type != 0) recovery.removed.push_back(change.before.file);
   for (size_t i = 0; i < names.size(); i++) {
     const UnfinishedName& change = names[i];
     const bool isPair = i + 1 < names.size() && arePair(change, names[i + 1]);

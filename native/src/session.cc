@@ -16,6 +16,8 @@ namespace tidemark {
 namespace {
 
 constexpr unsigned kMostReaders = 16;
+// Where it is not one at a time.
+constexpr unsigned kUnboundReaders = 4;
 
 // A read of the device that took no longer than this found a request waiting; so many in a row mean a queue.
 constexpr uint64_t kNoWaitNs = 2000;
@@ -35,60 +37,74 @@ constexpr uint64_t kSpinNs = 15000;
 
 // How long files that the log answers for wait for their own sync.
 constexpr std::chrono::seconds kRetireEvery{5};
+// What the kernel takes to end a connection that nobody has a mount of is far less.
+constexpr std::chrono::milliseconds kEndsSoon{1000};
 
 // How often the relief thread looks whether the only reader is stuck: while requests come, and while none do.
 constexpr long kReliefNs = 2000000;
 constexpr long kQuietReliefNs = 20000000;
 
-struct Feature {
-  uint64_t bit;
-  const char* name;
-};
-
-constexpr Feature kFeatures[] = {
-    {FUSE_ASYNC_READ, "async-read"},
-    {FUSE_BIG_WRITES, "big-writes"},
-    {FUSE_DONT_MASK, "umask"},
-    {FUSE_DO_READDIRPLUS, "readdirplus"},
-    {FUSE_READDIRPLUS_AUTO, "readdirplus-auto"},
-    {FUSE_ASYNC_DIO, "async-dio"},
-    {FUSE_WRITEBACK_CACHE, "writeback"},
-    {FUSE_PARALLEL_DIROPS, "parallel-dirops"},
-    {FUSE_POSIX_ACL, "posix-acl"},
-    {FUSE_MAX_PAGES, "max-pages"},
-    {FUSE_CACHE_SYMLINKS, "cache-symlinks"},
-    {FUSE_EXPLICIT_INVAL_DATA, "explicit-invalidation"},
-    {FUSE_HANDLE_KILLPRIV_V2, "killpriv-v2"},
-    {FUSE_SETXATTR_EXT, "setxattr-ext"},
-    {FUSE_EXPORT_SUPPORT, "export"},
-    {FUSE_INIT_EXT, "init-ext"},
-};
-
 }  // namespace
 
-Session::Session(Volume* volume, SessionOptions options, SnapshotSink* sink) : volume_(volume), options_(std::move(options)), snapshots_(volume, sink), wakefulness_(options_.keepAwake) {
+Session::Session(Volume* volume, SessionOptions options, SnapshotSink* sink) : volume_(volume), options_(std::move(options)), snapshots_(volume, sink), massWatch_(options_.onMassChange), wakefulness_(options_.keepAwake) {
   volume_->inodes->beforeWaiting([this] { settleOwed(); });
 }
 
 Session::~Session() { volume_->inodes->beforeWaiting({}); }
 
 int Session::start(std::string* message) {
+  if (options_.keeper != nullptr && options_.keeper->resumes()) return resume(message);
+  if (canBeKept()) {
+    if (const int error = makeTables()) return error;
+  }
+  if (!choices_.unknown.empty()) {
+    *message = "TIDEMARK_WITHOUT: there is nothing called " + choices_.unknown + "; native/src/choices.h names what can be left out";
+    return EINVAL;
+  }
   if (const int error = mountFuse({options_.mountpoint, options_.source, options_.allowOther}, &device_, message)) return error;
+  startWaiting();
   std::unique_lock<std::mutex> lock(mutex_);
   addTurn();
+  while (!choices_.oneReader && readerCount_ < kUnboundReaders) addTurn();
   while (!initialized_ && !ended_) changed_.wait(lock);
   if (ended_) return EIO;
+  keepWhenPossible();
   lock.unlock();
-  widenReadAhead(options_.mountpoint);
+  if (choices_.readAhead) widenReadAhead(options_.mountpoint);
   startHelpers();
   return 0;
 }
 
-// Called with mutex_ held.
+void Session::serve(uint32_t minor) {
+  startWaiting();
+  std::lock_guard<std::mutex> guard(mutex_);
+  kernelMinor_ = minor;
+  initialized_ = true;
+  startHelpers();
+}
+
+void Session::startWaiting() {
+  waiting_.start(&volume_->room, [this](WaitingRequest waiting) {
+    Request request(waiting.device, &waiting.bytes, waiting.length);
+    request.measure(waiting.latency, waiting.startNs);
+    request.answerTo(waiting.sink);
+    runWithRoom(request, waiting.failures);
+  });
+}
+
 int Session::cloneDevice(int flags) {
-  UniqueFd clone(open("/dev/fuse", O_RDWR | O_CLOEXEC | flags));
-  uint32_t source = static_cast<uint32_t>(device_.get());
-  if (!clone.valid() || ioctl(clone.get(), FUSE_DEV_IOC_CLONE, &source) != 0) return -1;
+  std::vector<UniqueFd>& spare = flags == 0 ? spareClones_ : spareLookingClones_;
+  UniqueFd clone;
+  if (spare.empty()) {
+    clone.reset(open("/dev/fuse", O_RDWR | O_CLOEXEC | flags));
+    uint32_t source = static_cast<uint32_t>(device_.get());
+    if (!clone.valid() || ioctl(clone.get(), FUSE_DEV_IOC_CLONE, &source) != 0) return -1;
+    // Were it closed, the kernel would fail all that was read through it.
+    if (isKept_) options_.keeper->keep(flags == 0 ? KeptKind::kClone : KeptKind::kLookingClone, nextClone_++, clone.get());
+  } else {
+    clone = std::move(spare.back());
+    spare.pop_back();
+  }
   devices_.push_back(std::move(clone));
   return devices_.back().get();
 }
@@ -101,6 +117,7 @@ void Session::startReader() {
     if (clone >= 0) fd = clone;
   }
   readerCount_++;
+  liveReaders_++;
   readers_.emplace_back([this, fd] { readLoop(fd); });
 }
 
@@ -175,7 +192,7 @@ ssize_t Session::nextRequest(Reader* reader, char* buffer, int* device) {
     return -EAGAIN;
   }
   const uint64_t start = monotonicNs();
-  if (reader->warm || (wakefulness_.awake() && reader->advice.shouldSpin())) {
+  if (choices_.spinning && (reader->warm || (wakefulness_.awake() && reader->advice.shouldSpin()))) {
     if (reader->looking < 0) {
       std::lock_guard<std::mutex> guard(mutex_);
       reader->looking = cloneDevice(O_NONBLOCK);
@@ -211,8 +228,8 @@ void Session::readLoop(int blocking) {
   ownReader_ = &reader;
   const unsigned most = mostTurns();
   unsigned queued = 0;
-  while (reader.warm || awaitTurn(&reader)) {
-    if (buffer == nullptr) buffer.reset(new char[kRequestBytes]);
+  while (!stopsReading_ && (reader.warm || awaitTurn(&reader))) {
+    if (buffer == nullptr) buffer = newRequestBuffer();
     const unsigned idle = reader.warm ? 0 : 1;
     idleReaders_.fetch_add(idle);
     int device = blocking;
@@ -236,8 +253,14 @@ void Session::readLoop(int blocking) {
     if (static_cast<size_t>(length) < sizeof(fuse_in_header)) continue;
     Request request(device, &buffer, static_cast<size_t>(length));
     dispatch(request);
+    if (isKept_ && !hasServed_.load(std::memory_order_relaxed) && !hasServed_.exchange(true)) options_.keeper->say(KeeperWord::kServed);
   }
   settleOwed();
+  liveReaders_--;
+  connectionEnded();
+}
+
+void Session::connectionEnded() {
   std::lock_guard<std::mutex> guard(mutex_);
   ended_ = true;
   changed_.notify_all();
@@ -248,8 +271,9 @@ void Session::dispatch(Request& request) {
   const uint32_t opcode = request.header().opcode;
   const bool forgets = opcode == FUSE_FORGET || opcode == FUSE_BATCH_FORGET;
   if (opcode < kOperations) request.measure(&latencies_[opcode]);
+  if (isResent(request.header().unique) && isDeadly(request.header().unique)) return request.error(EIO);
   if (Snapshots::isSnapshotNode(request.node()) && !forgets) runOnSnapshot(request);
-  else run(request);
+  else runWithRoom(request, 0);
   // All others were recorded with their answer, or will be: it may have been given by another thread, and the bytes be gone.
   if (forgets) request.to().recordLatency();
 }
@@ -259,7 +283,39 @@ void Session::runOnSnapshot(Request& request) {
   snapshots_.run(request);
 }
 
+bool Session::mayChange(const Request& request) {
+  switch (request.header().opcode) {
+    case FUSE_SETATTR:
+    case FUSE_SETXATTR:
+    case FUSE_REMOVEXATTR:
+    case FUSE_CREATE:
+    case FUSE_MKNOD:
+    case FUSE_MKDIR:
+    case FUSE_SYMLINK:
+    case FUSE_LINK:
+    case FUSE_UNLINK:
+    case FUSE_RMDIR:
+    case FUSE_TMPFILE:
+    case FUSE_RENAME:
+    case FUSE_RENAME2:
+    case FUSE_WRITE:
+    case FUSE_FALLOCATE:
+    case FUSE_COPY_FILE_RANGE:
+      return true;
+    case FUSE_OPEN: {
+      const auto* in = request.body<fuse_open_in>();
+      return in != nullptr && (in->flags & O_TRUNC) != 0;
+    }
+    default:
+      return false;
+  }
+}
+
 void Session::run(Request& request) {
+  if (volume_->holdsChanges() && mayChange(request)) {
+    mayBlock();
+    volume_->awaitChanges();
+  }
   switch (request.header().opcode) {
     case FUSE_INIT: return handleInit(request);
     case FUSE_LOOKUP: return handleLookup(request);
@@ -307,6 +363,7 @@ void Session::run(Request& request) {
     case FUSE_DESTROY: return request.error(0);
     // Unanswered on purpose elsewhere: FLUSH would cost every close a round trip. The kernel writes dirty pages before it,
     // and RELEASE is the barrier. Locks stay in the kernel, which is the only one who sees this mount.
+    case FUSE_FLUSH: return request.error(choices_.flush ? ENOSYS : 0);
     default: return request.error(ENOSYS);
   }
 }
@@ -316,8 +373,7 @@ void Session::handleInit(Request& request) {
   if (in == nullptr || in->major != 7) return request.error(EPROTO);
   kernelMinor_ = std::min(in->minor, abi::kMinor);
   const uint64_t offered = in->flags | ((in->flags & FUSE_INIT_EXT) != 0 ? uint64_t{in->flags2} << 32 : 0);
-  uint64_t wanted = 0;
-  for (const Feature& feature : kFeatures) wanted |= feature.bit;
+  uint64_t wanted = choices_.features;
   if (!options_.writeback) wanted &= ~uint64_t{FUSE_WRITEBACK_CACHE};
   features_ = offered & wanted;
   abi::InitOut out{};
@@ -360,11 +416,37 @@ void Session::handleForget(Request& request) {
   }
 }
 
+void Session::stopHelpers() {
+  {
+    std::lock_guard<std::mutex> guard(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  {
+    std::lock_guard<std::mutex> guard(pushMutex_);
+    pushStop_ = true;
+    pushChanged_.notify_all();
+  }
+  helpersStop_ = true;
+  for (std::thread* helper : {&timer_, &pusher_, &relief_, &retirer_})
+    if (helper->joinable()) helper->join();
+}
+
+void Session::restartHelpers() {
+  std::lock_guard<std::mutex> guard(mutex_);
+  stopping_ = false;
+  pushStop_ = false;
+  helpersStop_ = false;
+  startHelpers();
+}
+
 void Session::startHelpers() {
   timer_ = std::thread([this] { timerLoop(); });
+  retirer_ = std::thread([this] { retireLoop(); });
+  // Without a connection of our own there is no reader to relieve, and without the writeback cache there are no pages to ask for.
+  if (!device_.valid()) return;
   pusher_ = std::thread([this] { pusherLoop(); });
   relief_ = std::thread([this] { reliefLoop(); });
-  retirer_ = std::thread([this] { retireLoop(); });
 }
 
 void Session::retireLoop() {
@@ -399,9 +481,11 @@ void Session::timerLoop() {
   while (!stopping_ && !ended_) {
     changed_.wait_for(lock, std::chrono::milliseconds(options_.intervalMs));
     if (stopping_ || ended_) break;
+    keepWhenPossible();
+    leaveKeeperIfBroken();
     lock.unlock();
     if (writers_.load() > 0 && options_.writeback) pushDirtyPages();
-    volume_->transactions->barrier(nullptr, Reason::kTimer);
+    volume_->transactions->barrier(Reason::kTimer);
     tellBlocksOwed();
     // The log never lags the disk by more than an interval, also when nobody asks for it. The error is kept by the log.
     volume_->log.waitDurable(volume_->log.end());
@@ -445,43 +529,42 @@ void Session::pusherLoop() {
 }
 
 int Session::unmount() {
-  {
-    std::lock_guard<std::mutex> guard(mutex_);
-    stopping_ = true;
-    changed_.notify_all();
-  }
-  {
-    std::lock_guard<std::mutex> guard(pushMutex_);
-    pushStop_ = true;
-    pushChanged_.notify_all();
-  }
-  helpersStop_ = true;
-  for (std::thread* helper : {&timer_, &pusher_, &relief_, &retirer_})
-    if (helper->joinable()) helper->join();
+  stopHelpers();
   bool ended;
   {
     std::lock_guard<std::mutex> guard(mutex_);
     ended = ended_;
   }
-  if (!ended) {
+  if (!ended && !isUnmounted_) {
     if (const int error = unmountFuse(options_.mountpoint)) {
-      std::lock_guard<std::mutex> guard(mutex_);
-      stopping_ = false;
-      pushStop_ = false;
-      helpersStop_ = false;
-      startHelpers();
+      restartHelpers();
       return error;
     }
+    isUnmounted_ = true;
   }
-  awaitEnd();
+  // Another mount namespace may have a copy of the mount, without knowing it. Nobody misses that unless somebody there has something of it open.
+  if (!awaitEndFor(kEndsSoon)) {
+    if (handleCount() > 0 || !snapshots_.openNodes().empty()) {
+      restartHelpers();
+      return EBUSY;
+    }
+    stopReaders();
+  }
   for (std::thread& reader : readers_) reader.join();
   readers_.clear();
+  waiting_.stop();
+  volume_->peerGate.end(EIO);
   return volume_->transactions->settle(Reason::kUnmount);
 }
 
 void Session::awaitEnd() {
   std::unique_lock<std::mutex> lock(mutex_);
   while (!ended_) changed_.wait(lock);
+}
+
+bool Session::awaitEndFor(std::chrono::milliseconds most) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  return changed_.wait_for(lock, most, [this] { return ended_; });
 }
 
 Actor Session::actorOf(const fuse_in_header& header) {
@@ -495,23 +578,14 @@ Actor Session::actorOf(const fuse_in_header& header) {
 
 void Session::accessChanged() { snapshots_.accessChanged(); }
 
-void Session::notifyInode(uint64_t node, int64_t offset) {
-  const struct {
-    fuse_out_header header;
-    fuse_notify_inval_inode_out out;
-  } notice = {{sizeof notice, FUSE_NOTIFY_INVAL_INODE, 0}, {node, offset, 0}};
-  // ENOENT: the kernel does not know it, which is as good.
-  if (write(device_.get(), &notice, sizeof notice) < 0) return;
-}
-
-void Session::invalidateInode(uint64_t node) { notifyInode(node, 0); }
-
 void Session::tellBlocks(Inode* inode, int fd) {
   struct statx now;
   {
     ChangeLock lock(volume_->inodes.get(), inode);
     if (inode->file == nullptr || !inode->file->blocksKnown) return;
-    if (statx(fd, "", AT_EMPTY_PATH, STATX_BLOCKS, &now) != 0 || static_cast<int64_t>(now.stx_blocks) == inode->file->blocksTold) return;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_BLOCKS | STATX_NLINK, &now) != 0 || static_cast<int64_t>(now.stx_blocks) == inode->file->blocksTold) return;
+    // The kernel may be about to forget it, and keeps a notice waiting until it has: as snapshots.h says of the names (invariant 4).
+    if (now.stx_nlink == 0) return;
     inode->file->blocksTold = static_cast<int64_t>(now.stx_blocks);
   }
   invalidateAttributes(inode);
@@ -547,25 +621,21 @@ void Session::tellBlocksOwed() {
   }
 }
 
-void Session::invalidateAttributes(Inode* inode) { notifyInode(Inodes::nodeOf(inode), -1); }
-
-void Session::invalidateEntry(uint64_t parent, const char* name) {
-  fuse_out_header header{};
-  fuse_notify_inval_entry_out out{};
-  out.parent = parent;
-  out.namelen = static_cast<uint32_t>(strlen(name));
-  header.error = FUSE_NOTIFY_INVAL_ENTRY;
-  header.len = static_cast<uint32_t>(sizeof header + sizeof out + out.namelen + 1);
-  const struct iovec parts[] = {{&header, sizeof header}, {&out, sizeof out}, {const_cast<char*>(name), out.namelen + 1}};
-  if (writev(device_.get(), parts, 3) < 0) return;
+void Session::invalidateAttributes(Inode* inode) {
+  // A negative offset: none of its pages.
+  constexpr int64_t kNoPages = -1;
+  const struct {
+    fuse_out_header header;
+    fuse_notify_inval_inode_out out;
+  } notice = {{sizeof notice, FUSE_NOTIFY_INVAL_INODE, 0}, {Inodes::nodeOf(inode), kNoPages, 0}};
+  // ENOENT: the kernel does not know it, which is as good.
+  if (write(device_.get(), &notice, sizeof notice) < 0) return;
 }
 
 std::string Session::protocol() const { return "7." + std::to_string(kernelMinor_); }
 
 std::vector<std::string> Session::features() const {
-  std::vector<std::string> names;
-  for (const Feature& feature : kFeatures)
-    if ((features_ & feature.bit) != 0) names.emplace_back(feature.name);
+  std::vector<std::string> names = featureNames(features_);
   if (wakefulness_.available()) names.emplace_back("keep-awake");
   return names;
 }

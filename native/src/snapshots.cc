@@ -63,6 +63,7 @@ void Snapshots::ask(const Request& request, SnapshotOperation operation, Pending
   pending.to = request.to();
   pending.opcode = request.header().opcode;
   pending.node = event->node;
+  pending.name = name;
   deliver(std::move(event), std::move(pending));
 }
 
@@ -77,9 +78,30 @@ void Snapshots::deliver(std::unique_ptr<SnapshotEvent> event, Pending pending) {
 }
 
 void Snapshots::lookupRoot(Request& request, Inode* directory) {
+  if (answerRoot(request.to(), Inodes::nodeOf(directory))) return;
   Pending pending;
   pending.liveDirectory = Inodes::nodeOf(directory);
   ask(request, SnapshotOperation::kRoot, std::move(pending), "", directory->id);
+}
+
+bool Snapshots::answerRoot(ReplyTo to, uint64_t liveDirectory) {
+  fuse_entry_out entry;
+  {
+    std::lock_guard<std::mutex> guard(mutex_);
+    const auto root = roots_.find(liveDirectory);
+    if (root == roots_.end()) return false;
+    if (monotonicNs() >= root->second.untilNs) {
+      roots_.erase(root);
+      return false;
+    }
+    Known& known = known_[root->second.node.node];
+    known.lookups++;
+    keepLookups(known);
+    fill(root->second.node, &entry);
+  }
+  entry.entry_valid = entry.entry_valid_nsec = 0;
+  to.value(entry);
+  return true;
 }
 
 void Snapshots::run(Request& request) {
@@ -170,7 +192,8 @@ void Snapshots::answerOpen(ReplyTo to, uint64_t node, std::shared_ptr<const Plan
   fuse_open_out out{};
   // What a snapshot holds never changes, so the kernel may keep what it has read.
   out.open_flags = FOPEN_KEEP_CACHE;
-  out.fh = files_.add(std::move(file));
+  if (isResent(to.unique)) out.fh = files_.openedBy(firstUnique(to.unique));
+  if (out.fh == 0) out.fh = files_.add(std::move(file), {node, firstUnique(to.unique), 0, {}});
   to.value(out);
 }
 
@@ -181,22 +204,24 @@ void Snapshots::finishRead(const std::shared_ptr<OpenSnapshotFile>& file, uint64
     planned = file->file;
   }
   std::unique_ptr<char[]> bytes(new char[size]);
-  const ssize_t count = planned->read(bytes.get(), size, offset);
-  if (count == -ESTALE) return replan(file, offset, size, to, node);
+  const ssize_t count = planned == nullptr ? -ESTALE : planned->read(bytes.get(), size, offset);
+  if (count == -ESTALE) {
+    Pending pending;
+    pending.to = to;
+    pending.opcode = FUSE_READ;
+    pending.node = node;
+    pending.offset = offset;
+    pending.size = size;
+    return replan(file, std::move(pending));
+  }
   if (count < 0) return to.error(static_cast<int>(-count));
   to.data(bytes.get(), static_cast<size_t>(count));
 }
 
-void Snapshots::replan(const std::shared_ptr<OpenSnapshotFile>& file, uint64_t offset, uint32_t size, ReplyTo to, uint64_t node) {
+void Snapshots::replan(const std::shared_ptr<OpenSnapshotFile>& file, Pending pending) {
   auto event = std::make_unique<SnapshotEvent>();
   event->operation = SnapshotOperation::kReplan;
-  event->node = node;
-  Pending pending;
-  pending.to = to;
-  pending.opcode = FUSE_READ;
-  pending.node = node;
-  pending.offset = offset;
-  pending.size = size;
+  event->node = pending.node;
   pending.file = file;
   deliver(std::move(event), std::move(pending));
 }
@@ -217,6 +242,15 @@ void Snapshots::seek(Request& request) {
     std::lock_guard<std::mutex> guard(file->mutex);
     planned = file->file;
   }
+  if (planned == nullptr) {
+    Pending pending;
+    pending.to = request.to();
+    pending.opcode = FUSE_LSEEK;
+    pending.node = file->node;
+    pending.offset = in->offset;
+    pending.whence = static_cast<int>(in->whence);
+    return replan(file, std::move(pending));
+  }
   const int64_t found = planned->seek(in->offset, static_cast<int>(in->whence));
   if (found < 0) return request.error(static_cast<int>(-found));
   request.value(fuse_lseek_out{static_cast<uint64_t>(found)});
@@ -226,15 +260,33 @@ void Snapshots::readDirectory(Request& request, bool plus) {
   const auto* in = request.body<fuse_read_in>();
   const auto directory = in == nullptr ? nullptr : directories_.get(in->fh);
   if (directory == nullptr || in->size > kMaxWrite) return request.error(EBADF);
+  {
+    std::lock_guard<std::mutex> guard(directory->mutex);
+    if (directory->isListed) return answerEntries(directory.get(), in->offset, in->size, plus, request.to());
+  }
+  relist(request, directory);
+}
+
+void Snapshots::relist(const Request& request, const std::shared_ptr<OpenSnapshotDirectory>& directory) {
+  const auto* in = request.body<fuse_read_in>();
+  Pending pending;
+  pending.directory = directory;
+  pending.offset = in->offset;
+  pending.size = in->size;
+  ask(request, SnapshotOperation::kList, std::move(pending));
+}
+
+// With the directory's mutex held.
+void Snapshots::answerEntries(OpenSnapshotDirectory* directory, uint64_t offset, uint32_t size, bool plus, ReplyTo to) {
   std::vector<char> out;
-  out.reserve(in->size);
+  out.reserve(size);
   // Positions 0 and 1 are "." and ".."; a dirent's offset is the position behind it.
-  for (uint64_t at = in->offset; at < directory->entries.size() + 2; at++) {
+  for (uint64_t at = offset; at < directory->entries.size() + 2; at++) {
     const SnapshotEntry* entry = at < 2 ? nullptr : &directory->entries[at - 2];
     const std::string name = entry != nullptr ? entry->name : at == 0 ? "." : "..";
     const size_t head = plus ? FUSE_NAME_OFFSET_DIRENTPLUS : FUSE_NAME_OFFSET;
     const size_t length = FUSE_DIRENT_ALIGN(head + name.size());
-    if (out.size() + length > in->size) break;
+    if (out.size() + length > size) break;
     const size_t start = out.size();
     out.resize(start + length, 0);
     auto* plusEntry = reinterpret_cast<fuse_direntplus*>(out.data() + start);
@@ -247,10 +299,10 @@ void Snapshots::readDirectory(Request& request, bool plus) {
     // An entry that must be asked for each time is not handed out in advance.
     if (plus && entry != nullptr && entry->timeoutMs > 0) {
       fill(*entry, &plusEntry->entry_out);
-      countLookup(*entry);
+      countLookup(*entry, directory->node, entry->name);
     }
   }
-  request.data(out.data(), out.size());
+  to.data(out.data(), out.size());
 }
 
 void Snapshots::releaseDirectory(Request& request) {
@@ -265,6 +317,7 @@ void Snapshots::releaseDirectory(Request& request) {
       auto known = known_.find(entry.node);
       if (known == known_.end()) continue;
       if (--known->second.listings == 0 && known->second.lookups == 0) {
+        freeNode(known->second);
         known_.erase(known);
         gone.push_back(entry.node);
       }
@@ -273,11 +326,13 @@ void Snapshots::releaseDirectory(Request& request) {
   reportForgotten(std::move(gone));
 }
 
-void Snapshots::countLookup(const SnapshotNode& node) {
+void Snapshots::countLookup(const SnapshotNode& node, uint64_t parent, const std::string& name) {
   std::lock_guard<std::mutex> guard(mutex_);
   Known& known = known_[node.node];
   known.lookups++;
   known.privileged = S_ISREG(node.attributes.mode) && (node.attributes.mode & (S_ISUID | S_ISGID)) != 0;
+  if (known.slot == 0) keepNode(&known, node, parent, name);
+  keepLookups(known);
 }
 
 void Snapshots::keepForgotten(std::vector<uint64_t>* nodes) const {
@@ -292,7 +347,11 @@ void Snapshots::forget(uint64_t node, uint64_t lookups) {
     auto known = known_.find(node);
     if (known == known_.end()) return;
     known->second.lookups -= std::min(known->second.lookups, lookups);
+    keepLookups(known->second);
     if (known->second.lookups > 0 || known->second.listings > 0) return;
+    const auto root = roots_.find(known->second.rootOf);
+    if (root != roots_.end() && root->second.node.node == node) roots_.erase(root);
+    freeNode(known->second);
     known_.erase(known);
   }
   reportForgotten({node});
@@ -308,16 +367,16 @@ void Snapshots::reportForgotten(std::vector<uint64_t> nodes) {
 
 void Snapshots::accessChanged() {
   if (!anyKnown()) return;
+  // Whoever walks from now on comes to JavaScript, and behind this event.
+  forgetRoots();
   auto event = std::make_unique<SnapshotEvent>();
   event->operation = SnapshotOperation::kAccessChanged;
   sink_->deliver(std::move(event));
 }
 
-std::vector<uint64_t> Snapshots::takeRoots() {
+void Snapshots::forgetRoots() {
   std::lock_guard<std::mutex> guard(mutex_);
-  std::vector<uint64_t> roots(roots_.begin(), roots_.end());
   roots_.clear();
-  return roots;
 }
 
 bool Snapshots::take(uint32_t id, Pending* pending) {
@@ -343,13 +402,15 @@ void Snapshots::replyNode(uint32_t id, const SnapshotNode& node) {
     fillAttr(node, &out.attr);
     return pending.to.value(out);
   }
-  countLookup(node);
-  if (pending.liveDirectory != 0) {
-    std::lock_guard<std::mutex> guard(mutex_);
-    roots_.insert(pending.liveDirectory);
-  }
+  countLookup(node, pending.liveDirectory != 0 ? 0 : pending.node, pending.name);
   fuse_entry_out out;
   fill(node, &out);
+  if (pending.liveDirectory != 0) {
+    std::lock_guard<std::mutex> guard(mutex_);
+    known_[node.node].rootOf = pending.liveDirectory;
+    roots_[pending.liveDirectory] = {node, monotonicNs() + uint64_t{node.timeoutMs} * 1000000};
+    out.entry_valid = out.entry_valid_nsec = 0;
+  }
   pending.to.value(out);
 }
 
@@ -365,20 +426,32 @@ void Snapshots::replyData(uint32_t id, const char* bytes, size_t length) {
 void Snapshots::replyListing(uint32_t id, std::vector<SnapshotEntry> entries) {
   Pending pending;
   if (!take(id, &pending)) return;
+  if (pending.directory != nullptr) {
+    std::lock_guard<std::mutex> guard(pending.directory->mutex);
+    if (!pending.directory->isListed) {
+      pending.directory->entries = std::move(entries);
+      countListings(*pending.directory);
+      pending.directory->isListed = true;
+    }
+    return answerEntries(pending.directory.get(), pending.offset, pending.size, pending.opcode == FUSE_READDIRPLUS, pending.to);
+  }
   auto directory = std::make_shared<OpenSnapshotDirectory>();
   directory->node = pending.node;
   directory->entries = std::move(entries);
-  {
-    std::lock_guard<std::mutex> guard(mutex_);
-    for (const SnapshotEntry& entry : directory->entries) {
-      Known& known = known_[entry.node];
-      known.listings++;
-      known.plan = entry.plan;
-    }
-  }
+  countListings(*directory);
   fuse_open_out out{};
-  out.fh = directories_.add(std::move(directory));
+  if (isResent(pending.to.unique)) out.fh = directories_.openedBy(firstUnique(pending.to.unique));
+  if (out.fh == 0) out.fh = directories_.add(std::move(directory), {pending.node, firstUnique(pending.to.unique), 0, {}});
   pending.to.value(out);
+}
+
+void Snapshots::countListings(const OpenSnapshotDirectory& directory) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  for (const SnapshotEntry& entry : directory.entries) {
+    Known& known = known_[entry.node];
+    known.listings++;
+    known.plan = entry.plan;
+  }
 }
 
 void Snapshots::replyPlan(uint32_t id, Plan plan, const std::string* hint) {
@@ -390,6 +463,10 @@ void Snapshots::replyPlan(uint32_t id, Plan plan, const std::string* hint) {
     {
       std::lock_guard<std::mutex> guard(pending.file->mutex);
       pending.file->file = planned;
+    }
+    if (pending.opcode == FUSE_LSEEK) {
+      const int64_t found = planned->seek(pending.offset, pending.whence);
+      return found < 0 ? pending.to.error(static_cast<int>(-found)) : pending.to.value(fuse_lseek_out{static_cast<uint64_t>(found)});
     }
     return finishRead(pending.file, pending.offset, pending.size, pending.to, pending.node);
   }

@@ -25,6 +25,10 @@ struct FileId {
   size_t hash() const { return (inode * 0x9E3779B97F4A7C15ull) ^ (uint64_t{generation} * 0xC2B2AE3D27D4EB4Full); }
 };
 
+struct FileIdHash {
+  size_t operator()(FileId id) const { return id.hash(); }
+};
+
 // Attributes as the log and JavaScript carry them.
 struct PackedAttributes {
   uint32_t mode, uid, gid, nlink;
@@ -57,12 +61,24 @@ struct Actor {
   uint32_t uid = 0;
   uint32_t gid = 0;
   uint32_t pid = 0;
+  // getsid(2) of the process when it was first met; the process itself when it had gone. Not in the log.
+  uint32_t session = 0;
   char command[16] = {};
 };
 
+// Flags of END (FORMAT): whose changes the transaction may hold besides its actor's.
+constexpr uint8_t kFlagSeveralProcesses = 16;
+constexpr uint8_t kFlagSeveralActors = 32;
+
+// What END has to tell when the changes of both are in one transaction.
+inline uint8_t severalFlags(const Actor& one, const Actor& other) {
+  if (one.uid != other.uid || strncmp(one.command, other.command, sizeof one.command) != 0) return kFlagSeveralProcesses | kFlagSeveralActors;
+  return one.pid != other.pid ? kFlagSeveralProcesses : 0;
+}
+
 // Why a transaction ended (FORMAT, END).
 enum class Reason : uint8_t {
-  kSync = 1, kClose = 2, kName = 3, kTruncate = 4, kTimer = 5, kQuery = 6, kUnmount = 7, kRecovery = 8, kExternal = 9, kWrite = 10,
+  kSync = 1, kClose = 2, kName = 3, kTruncate = 4, kTimer = 5, kQuery = 6, kUnmount = 7, kRecovery = 8, kExternal = 9, kWrite = 10, kActor = 11,
 };
 
 int64_t wallClockNs();

@@ -7,11 +7,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace tidemark {
 namespace {
 
 constexpr rlim_t kWantedDescriptors = 65536;
+
+constexpr int kLockTries = 1000;
+constexpr useconds_t kLockPauseUs = 5000;
 
 // Descriptors that may be kept for known inodes: half of what the process may open (root raises that); the rest stays for
 // handles, segments and Node.
@@ -32,25 +36,35 @@ Volume::~Volume() = default;
 int Volume::takeLock() {
   lockFd_.reset(openat(backing.storeFd(), "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lockFd_.valid()) return errno;
-  if (flock(lockFd_.get(), LOCK_EX | LOCK_NB) != 0) return errno;
+  // Who left the mount may still be on his way out.
+  for (int tries = resumes ? kLockTries : 1; flock(lockFd_.get(), LOCK_EX | LOCK_NB) != 0; usleep(kLockPauseUs))
+    if (errno != EWOULDBLOCK || --tries == 0) return errno;
   char text[16];
   const int length = snprintf(text, sizeof text, "%d\n", getpid());
-  if (ftruncate(lockFd_.get(), 0) != 0 || pwrite(lockFd_.get(), text, static_cast<size_t>(length), 0) < 0) return errno;
+  if (const int error = room.open(backing.storeFd())) return error;
+  // Over what stands there, which takes no room.
+  if (pwrite(lockFd_.get(), text, static_cast<size_t>(length), 0) < 0 || ftruncate(lockFd_.get(), length) != 0) return errno;
   return 0;
 }
 
 int Volume::open(const VolumeOptions& options, const uint8_t (&id)[16]) {
-  strict = options.strict;
+  strict = options.strict || options.exact;
+  exact = options.exact;
+  resumes = options.resumes;
   exclude_ = options.exclude;
   if (const int error = backing.open(options.directory)) return error;
   if (const int error = takeLock()) return error;
+  log.setLimits(room.segmentBytes(), [this] { return room.giveSlice(); });
   if (const int error = log.open(backing.logFd(), id, &recovery)) return error;
   transactions = std::make_unique<Transactions>(&log, !strict);
   inodes = std::make_unique<Inodes>(&backing, descriptorLimit());
-  recovery.recoveredCount = recovery.lastSeen - recovery.lastEnded;
-  if (const int error = rollForward()) return error;
-  if (const int error = transactions->start(recovery.lastEnded, recovery.lastSeen, recovery.lastTimeNs)) return error;
   intents = std::make_unique<Intents>(this);
+  if (!resumes && !recovery.clean && !intents->livedOn()) {
+    if (const int error = recoverDepartures()) return error;
+  }
+  recovery.recoveredCount = options.follows ? 0 : recovery.lastSeen - recovery.lastEnded;
+  if (const int error = rollForward()) return error;
+  if (const int error = transactions->start(recovery.lastEnded, recovery.lastSeen, recovery.lastTimeNs, options.follows)) return error;
   if (const int error = intents->recover()) return error;
   RecordBatch batch(recovery.lastSeen + 1);
   if (!recovery.clean) batch.note(Note::kRecovered, wallClockNs());
@@ -76,6 +90,19 @@ int Volume::close() {
   if (const int error = log.finish()) return error;
   lockFd_.reset();
   return 0;
+}
+
+void Volume::holdChanges() { holdsChanges_.store(true, std::memory_order_release); }
+
+void Volume::releaseChanges() {
+  std::lock_guard<std::mutex> lock(holdMutex_);
+  holdsChanges_.store(false, std::memory_order_release);
+  released_.notify_all();
+}
+
+void Volume::awaitChanges() {
+  std::unique_lock<std::mutex> lock(holdMutex_);
+  released_.wait(lock, [this] { return !holdsChanges(); });
 }
 
 bool Volume::isExcluded(Inode* directory, std::string_view name) {
@@ -113,6 +140,28 @@ int Volume::openInode(FileId id, const std::string* hint, int flags) {
   return byPath == -ESTALE ? -ENOENT : byPath;
 }
 
+namespace {
+
+ssize_t readProc(uint32_t pid, const char* file, char* into, size_t length) {
+  char path[32];
+  snprintf(path, sizeof path, "/proc/%u/%s", pid, file);
+  UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
+  return fd.valid() ? read(fd.get(), into, length) : -1;
+}
+
+// The kernel tells of threads; people know processes. The thread itself when it has gone.
+uint32_t processOf(uint32_t thread) {
+  char status[256];
+  const ssize_t length = readProc(thread, "status", status, sizeof status - 1);
+  if (length <= 0) return thread;
+  status[length] = 0;
+  const char* line = strstr(status, "\nTgid:");
+  const unsigned long process = line != nullptr ? strtoul(line + 6, nullptr, 10) : 0;
+  return process != 0 ? static_cast<uint32_t>(process) : thread;
+}
+
+}  // namespace
+
 void Volume::fillCommand(Actor* actor) {
   constexpr int64_t kFreshNs = 50 * 1000000;
   if (actor->pid == 0) return;
@@ -120,15 +169,17 @@ void Volume::fillCommand(Actor* actor) {
   std::lock_guard<std::mutex> guard(commandsMutex_);
   Remembered& slot = commands_[actor->pid % 64];
   if (slot.pid != actor->pid || now - slot.atNs > kFreshNs || now < slot.atNs) {
-    char path[32];
-    snprintf(path, sizeof path, "/proc/%u/comm", actor->pid);
+    slot.process = processOf(actor->pid);
     memset(slot.command, 0, sizeof slot.command);
-    UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
-    const ssize_t length = fd.valid() ? read(fd.get(), slot.command, sizeof slot.command - 1) : 0;
+    const ssize_t length = readProc(slot.process, "comm", slot.command, sizeof slot.command - 1);
     if (length > 0 && slot.command[length - 1] == '\n') slot.command[length - 1] = 0;
+    const pid_t session = getsid(static_cast<pid_t>(actor->pid));
+    slot.session = session >= 0 ? static_cast<uint32_t>(session) : actor->pid;
     slot.pid = actor->pid;
     slot.atNs = now;
   }
+  actor->session = slot.session;
+  actor->pid = slot.process;
   memcpy(actor->command, slot.command, sizeof actor->command);
 }
 

@@ -6,7 +6,7 @@ import type { AlarmName, Reading } from '../../engine/alarm-rules.js';
 const mebibyte = 1 << 20;
 const well: Reading = {
   atMs: 1_000_000, logEnd: 1000 * mebibyte, logDurable: 1000 * mebibyte, indexReadUpTo: 1000 * mebibyte, damagedRegions: 0, gaps: 0, externalTransactions: 0, transactions: 0,
-  scrubFaults: 0, scrubFailure: undefined, verifyFaults: undefined, freeBytes: 500e9, totalBytes: 1000e9, fullInDays: undefined,
+  scrubFaults: 0, scrubFailure: undefined, verifyFaults: undefined, massChange: undefined, backups: { complaints: [] }, pair: { complaints: [] }, freeBytes: 500e9, totalBytes: 1000e9, room: 'enough', fullInDays: undefined,
 };
 
 type Row = readonly [what: string, rule: AlarmName, reading: Partial<Reading>, before: Partial<Reading> | undefined, state: string, words?: RegExp];
@@ -32,6 +32,12 @@ const table: readonly Row[] = [
   ['no damage', 'damage', {}, undefined, 'good'],
   ['gaps are counted', 'gap', { gaps: 2 }, undefined, 'count', /2 gaps/],
   ['changes past the mount are counted', 'external', { externalTransactions: 4 }, undefined, 'count', /4 such transactions/],
+  ['no mass change', 'mass-change', {}, undefined, 'good'],
+  ['a mass change an hour ago', 'mass-change', { atMs: 3_600_001, massChange: { serial: 3, atMs: 1, what: 'sixty files', remedy: 'restore' } }, undefined, 'bad', /sixty/],
+  ['a mass change a day ago', 'mass-change', { atMs: 86_400_001, massChange: { serial: 3, atMs: 1, what: 'sixty files', remedy: 'restore' } }, undefined, 'good'],
+  ['backups without a complaint', 'backup', {}, {}, 'good'],
+  ['a standby that lags', 'pair', { pair: { complaints: ['b is 90 s behind'] } }, {}, 'bad', /b is 90 s behind/],
+  ['a backup that failed', 'backup', { backups: { complaints: ['the backup d failed: no space'] } }, {}, 'bad', /the backup d failed: no space/],
   ['a disk with room', 'disk', {}, undefined, 'good'],
   ['a disk full in two days', 'disk', { fullInDays: 2 }, undefined, 'bad', /full in 2\.0 days/],
   ['a disk full in eight days, the limit being seven', 'disk', { fullInDays: 8 }, undefined, 'fair'],

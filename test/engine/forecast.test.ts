@@ -1,6 +1,6 @@
 /** When the disk will be full: a table of what was free and what follows from it. */
 import t from 'tap';
-import { daysUntilFull, samplesMax, withSample } from '../../engine/forecast.js';
+import { daysUntilFull, historyReach, samplesMax, withSample } from '../../engine/forecast.js';
 import type { SpaceSample } from '../../engine/forecast.js';
 
 const hourMs = 3_600_000;
@@ -29,6 +29,27 @@ for (const [what, count, freeAt, days] of [
     const found = daysUntilFull(samples, now);
     if (days === undefined) t.equal(found, undefined);
     else t.ok(found !== undefined && Math.abs(found - days) <= days * 0.15 + 1e-9, `${found} days, ${days} expected`);
+  });
+}
+
+const dayMs = 24 * hourMs;
+for (const [what, count, bytesAt, ageDays, mostBytes, ladderDays, days] of [
+  ['it grows into its share: 70 GB more at 1 GB a day', 25, (hour: number) => (30 + hour / 24) * gigabyte, 31, 101 * gigabyte, Infinity, 101],
+  ['the ladder ends before', 25, (hour: number) => (30 + hour / 24) * gigabyte, 31, 101 * gigabyte, 90, 90],
+  ['it has its share already', 25, (hour: number) => (101 + hour) * gigabyte, 31, 101 * gigabyte, Infinity, 31],
+  ['that is known at once', 1, () => 101 * gigabyte, 3, 101 * gigabyte, Infinity, 3],
+  ['it does not grow', 100, () => 5 * gigabyte, 31, 101 * gigabyte, Infinity, Infinity],
+  ['it becomes less', 100, (hour: number) => (500 - hour) * 1e6, 31, 101 * gigabyte, 365, 365],
+  ['too short a time to know', 6, (hour: number) => hour * gigabyte, 1, 101 * gigabyte, Infinity, undefined],
+] as const) {
+  t.test(`history: ${what}`, async (t) => {
+    const all = Array.from({ length: count }, (_, hour) => ({ atMs: start + hour * hourMs, freeBytes: 0, historyBytes: bytesAt(hour) }));
+    const { atMs: nowMs, historyBytes } = all.at(-1)!;
+    const uncounted = { atMs: start - hourMs, freeBytes: 0 };
+    const samples = [uncounted, ...all.slice(0, -1)];
+    const found = historyReach({ samples, nowMs, historyBytes, oldestMs: nowMs - ageDays * dayMs, mostBytes, ladderEndMs: ladderDays * dayMs });
+    if (days === undefined || found === undefined || days === Infinity) t.equal(found, days);
+    else t.ok(Math.abs(found / dayMs - days) < 1e-6, `${found / dayMs} days, ${days} expected`);
   });
 }
 

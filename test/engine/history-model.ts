@@ -2,11 +2,20 @@
  * Random operations on a tree in memory, and what every snapshot of it must look like for ever after. In: a seed. Out: a volume under
  * test, and a comparison of any of its snapshots with what was.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { directoryType, regularType, symlinkType } from '../../engine/attributes.js';
+import { crc32c } from '../../engine/crc32c.js';
+import { codeOf } from '../../engine/errors.js';
+import type { FloorGroup } from '../../engine/floor-plan.js';
+import { isShownAt } from '../../engine/floors.js';
+import type { FileFloor } from '../../engine/floors.js';
+import { IndexStore } from '../../engine/index-store.js';
+import { Living } from '../../engine/living.js';
 import { nameOperation } from '../../engine/log-bodies.js';
+import { segmentFileName } from '../../engine/log-format.js';
+import { packSegment } from '../../engine/segment-packing.js';
 import type { FileId, ListedEntry, Txid } from '../../engine/types.js';
 import { txid as toTxid } from '../../engine/ids.js';
 import { Volume } from '../../engine/volume.js';
@@ -52,6 +61,8 @@ export class HistoryModel {
   readonly #random: Random;
   readonly snapshots = new Map<number, Snapshot>();
   readonly directory: string;
+  readonly #floors = new Map<FileId, FileFloor>();
+  readonly #hidden: { readonly moment: number; readonly file: FileId }[] = [];
   volume!: Volume;
 
   constructor(directory: string, random: Random) {
@@ -75,6 +86,73 @@ export class HistoryModel {
     const before = this.native.txid;
     this.native.barrier(this.#random.pick(['sync', 'close', 'name', 'timer']));
     if (this.native.txid > before) this.snapshots.set(before, this.#now());
+  }
+
+  /** Gives some files a floor, or a higher one, by chance. */
+  async raiseFloors(): Promise<void> {
+    const txids = [...this.snapshots.keys()];
+    const groups: FloorGroup[] = [];
+    for (const inode of this.native.tree.inodes.values()) {
+      if (this.native.tree.isDirectory(inode) || !this.#random.oneIn(3)) continue;
+      const known = this.#floors.get(inode.file);
+      const txid = Math.max(this.#random.pick(txids), known?.txid ?? 0);
+      const held = txids.filter((moment) => moment < txid && (known === undefined || isShownAt(known, moment)) && this.#random.oneIn(12));
+      groups.push({ txid, held, files: [inode.file] });
+    }
+    this.#forgetBelow(groups);
+    await this.volume.reclaim.raiseFloors(groups);
+  }
+
+  /** Gives up what the volume's policy says. `held`: moments in use. */
+  async prune(held: ReadonlySet<number>): Promise<void> {
+    const { floors, plan } = await this.volume.reclaim.prune(() => held, Number(this.native.timeNs / 1_000_000n) + 60_000);
+    if (plan.gone > 0) throw new Error('the ladder was to keep all');
+    for (const moment of held) if (floors.groups.some((floor) => moment < floor.txid && !floor.held.includes(moment) && this.#showsOne(moment, floor.files))) throw new Error(`${moment} is held, and loses a file`);
+    this.#forgetBelow(floors.groups);
+  }
+
+  #showsOne(moment: number, files: readonly FileId[]): boolean {
+    return [...this.snapshots.get(moment)?.values() ?? []].some(({ file }) => files.includes(file));
+  }
+
+  /** What older snapshots showed of the files is forgotten, but in those that are held. */
+  #forgetBelow(groups: readonly FloorGroup[]): void {
+    for (const { files, ...floor } of groups) {
+      for (const forgotten of files) {
+        this.#floors.set(forgotten, floor);
+        for (const [moment, snapshot] of this.snapshots) {
+          if (isShownAt(floor, moment)) continue;
+          for (const [path, { file }] of snapshot) {
+            if (file !== forgotten) continue;
+            snapshot.delete(path);
+            this.#hidden.push({ moment, file });
+          }
+        }
+      }
+    }
+  }
+
+  /** Leaves nothing in the log but what is needed, and makes the index anew from that. */
+  async pack(): Promise<void> {
+    const index = new IndexStore(join(this.directory, '.tidemark/index'));
+    const living = new Living(index);
+    const log = join(this.directory, '.tidemark/log');
+    this.native.isPacked = true;
+    for (let segment = 1; segment < this.native.log.segmentCount; segment++) {
+      const ownBytes = statSync(join(log, segmentFileName(segment))).blocks * 512;
+      packSegment({ directory: log, segment, packableBelow: this.native.log.end, crc: crc32c, ownBytes, leastShare: 0 }, (record) => living.needs(record));
+    }
+    await index.close();
+    await this.volume.rebuildIndex();
+  }
+
+  /** Throws when a snapshot tells anything of a file that it showed until its floor was raised. */
+  async checkHidden(): Promise<void> {
+    for (const { moment, file } of this.#hidden) {
+      if (!this.snapshots.has(moment)) continue;
+      const told = await this.volume.attributes(toTxid(moment), file).then(() => 'attributes', (error: unknown) => codeOf(error));
+      if (told !== 'ENOENT') throw new Error(`of file ${file} snapshot ${moment} tells ${told}`);
+    }
   }
 
   /** Throws when a snapshot differs from what was. */

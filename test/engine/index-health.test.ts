@@ -32,7 +32,7 @@ function bench(t: Test): Bench {
   for (let index = 0; index < recordCount; index++) append(writer, index);
   const said: string[] = [];
   const open = async (): Promise<IndexService> => {
-    const service = new IndexService({ files, logState: () => ({ end: BigInt(writer.end) as LogState['end'], recordCount: writer.recordCount, durable: BigInt(writer.end) as LogState['end'], ended: 0n as LogState['ended'], endedTimeNs: 0n }), isNew: false, setThreadIdle: () => undefined, releaseMapped: () => undefined, say: (line) => { said.push(line); }, onMoved: () => {} });
+    const service = new IndexService({ files, logState: () => ({ end: BigInt(writer.end) as LogState['end'], recordCount: writer.recordCount, durable: BigInt(writer.end) as LogState['end'], ended: 0n as LogState['ended'], endedTimeNs: 0n }), isNew: false, setThreadIdle: () => undefined, releaseMapped: () => undefined, say: (line) => { said.push(line); }, onMoved: () => {}, onFull: () => {} });
     await service.caughtUp();
     return service;
   };

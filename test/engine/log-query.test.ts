@@ -237,6 +237,20 @@ void t.test('pins name moments, are listed, and go', async (t) => {
   await t.rejects(s.volume.unpin('before-upgrade'), { code: 'ENOENT' });
 });
 
+void t.test('a pin that hurries nobody is listed when the index gets there, also of a moment that the index has not seen yet', async (t) => {
+  const s = await scene(t);
+  s.file(s.root, 'a');
+  const { txid: seen } = await s.volume.settled();
+  s.file(s.root, 'b');
+  const { ended: ahead } = await s.native.settle();
+  await s.volume.pinAhead('one', toTxid(ahead));
+  await t.rejects(s.volume.pinAhead('later', toTxid(99)), { code: 'ENOENT' });
+  await s.volume.pinAhead('other', seen);
+  await s.volume.caughtUp();
+  t.match(s.volume.pins(), [{ name: 'one', txid: ahead }, { name: 'other', txid: seen }]);
+  await t.rejects(s.volume.pinAhead('one', seen), { code: 'EEXIST' });
+});
+
 void t.test('moments outside the history are refused, those inside lead to the last transaction before', async (t) => {
   const s = await scene(t);
   s.file(s.root, 'a');

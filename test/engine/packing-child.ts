@@ -4,7 +4,9 @@
  */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { join } from 'node:path';
 import { crc32c } from '../../engine/crc32c.js';
+import { segmentFileName } from '../../engine/log-format.js';
 import { packSegment } from '../../engine/segment-packing.js';
 
 const [directory = '', segment, packableBelow, step, every] = process.argv.slice(2);
@@ -26,5 +28,5 @@ for (const name of ['writeSync', 'fsyncSync', 'renameSync', 'rmSync', 'closeSync
 }
 syncBuiltinESMExports();
 
-packSegment({ directory, segment: Number(segment), packableBelow: Number(packableBelow), crc: crc32c, unsharedBytes: (path) => fs.statSync(path).blocks * 512, leastShare: 0 },
+packSegment({ directory, segment: Number(segment), packableBelow: Number(packableBelow), crc: crc32c, ownBytes: fs.statSync(join(directory, segmentFileName(Number(segment)))).blocks * 512, leastShare: 0 },
   ({ lsn }) => lsn % Number(every) === 0);

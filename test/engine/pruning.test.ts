@@ -3,9 +3,8 @@
  * index is made again, and when more is given up later.
  */
 import t from 'tap';
-import type { Random } from '../support/seed.js';
 import { withHistoryModel } from './history-model.js';
-import type { HistoryModel } from './history-model.js';
+import { giveUp } from './pruned-model.js';
 
 t.setTimeout(600_000);
 
@@ -32,13 +31,3 @@ void t.test('what is kept reads as it was, whatever is given up', async (t) => {
     t.pass(`${before} moments read as they were`);
   });
 });
-
-/** Keeps some moments of those up to a random one. */
-async function giveUp(model: HistoryModel, random: Random): Promise<void> {
-  const txids = [...model.snapshots.keys()];
-  const horizon = txids[Math.floor(txids.length / 2) + random.below(Math.floor(txids.length / 2))]!;
-  const part = 1 + random.below(8);
-  const kept = txids.filter((txid) => txid === horizon || (txid < horizon && random.oneIn(part)));
-  for (const txid of txids) if (txid < horizon && !kept.includes(txid)) model.snapshots.delete(txid);
-  await model.volume.reclaim.keepOnly(Float64Array.from(kept));
-}

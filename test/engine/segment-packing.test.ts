@@ -86,7 +86,7 @@ function extent(volume: NativeVolume, { lsn, body }: LoggedRecord): Promise<Buff
 }
 
 async function checkByAddon(t: Test, log: PackedLog, kept: ReadonlySet<number>): Promise<void> {
-  const volume = (await loadAddon()).openVolume({ backing: log.directory, strict: true, exclude: [], failpoint: '' });
+  const volume = (await loadAddon()).openVolume({ backing: log.directory, history: 'strict', exclude: [], failpoint: '' });
   t.same(volume.recovery.damagedAt, []);
   const there = new Set(expected(log, kept));
   for (const record of log.records.filter(({ type }) => type === recordType.extent)) {
@@ -219,7 +219,7 @@ void t.test('the addon reads nothing out of a packed segment with a damaged tabl
   const log = makeLog(t, 300);
   await log.packOne(2, (lsn) => lsn % 16 === 0);
   flip(pathOf(log, 2), 75, 4);
-  const volume = (await loadAddon()).openVolume({ backing: log.directory, strict: true, exclude: [], failpoint: '' });
+  const volume = (await loadAddon()).openVolume({ backing: log.directory, history: 'strict', exclude: [], failpoint: '' });
   const [base, next] = [baseOf(log, 2), baseOf(log, 3)];
   for (const record of log.records.filter(({ type }) => type === recordType.extent)) {
     const isLost = record.lsn >= base && record.lsn < next;
@@ -230,7 +230,7 @@ void t.test('the addon reads nothing out of a packed segment with a damaged tabl
 
 void t.test('an open volume takes a replaced segment over, and refuses others', async (t) => {
   const log = makeLog(t, 300);
-  const volume = (await loadAddon()).openVolume({ backing: log.directory, strict: true, exclude: [], failpoint: '' });
+  const volume = (await loadAddon()).openVolume({ backing: log.directory, history: 'strict', exclude: [], failpoint: '' });
   t.equal(volume.packableBelow(), BigInt(baseOf(log, log.writer.segmentCount - 1)));
   const extents = log.records.filter(({ lsn, type }) => type === recordType.extent && lsn < baseOf(log, 2));
   const kept = new Set(extents.filter((_, index) => index % 2 === 0).map(({ lsn }) => lsn));

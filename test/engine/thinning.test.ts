@@ -88,3 +88,12 @@ void t.test('each is the last transaction of its second, whatever the history', 
   }
   return t.pass('thirty random histories');
 });
+
+void t.test('a list costs a bounded number of questions, however long the history is', async (t) => {
+  for (const [what, times] of histories) {
+    let questions = 0;
+    const lastBefore = lastBeforeIn(times);
+    thin((timeNs) => (questions++, lastBefore(timeNs)), nowNs, 500);
+    t.ok(questions <= 4 * 500 + 200, `${what}: ${questions}`);
+  }
+});

@@ -5,8 +5,9 @@ import assert from 'node:assert';
 import { inspect } from 'node:util';
 import { makeFileId } from '../../engine/ids.js';
 import type { ListedNode } from '../../fs/listing.js';
-import type { Caller, FileId, Lsn, NodeReply, Plan, SnapshotRequest } from '../../native/types.js';
-import type { SnapshotReplies, SnapshotRequests } from '../../fs/requests.js';
+import type { Caller, FileId, Lsn, NodeReply, Plan, SnapshotRequest, Txid } from '../../native/types.js';
+import type { SnapshotReplies } from '../../fs/request-parts.js';
+import type { SnapshotRequests } from '../../fs/requests.js';
 
 export type Reply =
   | { readonly kind: 'error'; readonly code: string }
@@ -114,15 +115,16 @@ function unpackListing(packed: Buffer): ListedNode[] {
   const entries: ListedNode[] = [];
   for (let at = 0; at < packed.length;) {
     const pieceCount = packed.readUInt32LE(at + 44);
-    const nameStart = at + 128 + (pieceCount === 0xffff_ffff ? 0 : pieceCount * 32);
-    const pieces = BigUint64Array.from({ length: (nameStart - at - 128) / 8 }, (_, index) => packed.readBigUInt64LE(at + 128 + index * 8));
+    const nameStart = at + 136 + (pieceCount === 0xffff_ffff ? 0 : pieceCount * 32);
+    const pieces = BigUint64Array.from({ length: (nameStart - at - 136) / 8 }, (_, index) => packed.readBigUInt64LE(at + 136 + index * 8));
     const plannedAt = packed.readBigUInt64LE(at + 16);
     const file = makeFileId(packed.readBigUInt64LE(at + 24), packed.readUInt32LE(at + 32));
     const end = nameStart + packed.readUInt32LE(at + 40);
     entries.push({
       node: Number(packed.readBigUInt64LE(at)), ino: packed.readBigUInt64LE(at + 8), timeoutMs: packed.readUInt32LE(at + 36),
       attributes: packed.subarray(at + 48, at + 128), name: packed.subarray(nameStart, end),
-      plan: plannedAt === 0n ? undefined : { file, plannedAt: plannedAt as Lsn, ...(pieceCount === 0xffff_ffff ? {} : { pieces }) },
+      file, snapshot: packed.readBigUInt64LE(at + 128) as Txid,
+      plan: plannedAt === 0n ? undefined : { plannedAt: plannedAt as Lsn, ...(pieceCount === 0xffff_ffff ? {} : { pieces }) },
     });
     at = end;
   }

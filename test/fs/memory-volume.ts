@@ -6,8 +6,8 @@ import { constants } from 'node:fs';
 import { constants as os } from 'node:os';
 import { MomentError } from '../../engine/errors.js';
 import type { Caller, FileId, Lsn, LogState, Plan, Txid } from '../../native/types.js';
-import type { ListedEntry, ResolvedEntry, Transaction } from '../../engine/types.js';
-import type { SnapshotHistory, SnapshotNative } from '../../fs/requests.js';
+import type { DeletedContents, ListedEntry, ResolvedEntry, Transaction } from '../../engine/types.js';
+import type { SnapshotHistory, SnapshotNative } from '../../fs/request-parts.js';
 
 export interface MemoryFile {
   mode: number;
@@ -36,6 +36,9 @@ export class MemoryVolume implements SnapshotHistory, SnapshotNative {
   snapshots = new Map<Txid, { tree: Tree; timeNs: bigint }>();
   pinned: { name: string; txid: Txid; timeNs: bigint; madeAtNs: bigint }[] = [];
   settledCount = 0;
+  /** What each directory lost, newest first, and what is below it. */
+  lost = new Map<FileId, DeletedContents>();
+  readonly bin = { deletedIn: (directory: FileId): Promise<DeletedContents> => Promise.resolve(this.lost.get(directory) ?? { deleted: [], below: [] }) };
   /** Called by each asynchronous query, to make faults. */
   onQuery: (name: string) => void = () => undefined;
   #lastFile = 2n;
@@ -178,7 +181,7 @@ export class MemoryVolume implements SnapshotHistory, SnapshotNative {
   transaction(txid: Txid): Transaction | undefined {
     const snapshot = this.snapshots.get(txid);
     if (snapshot === undefined) return undefined;
-    return { txid, timeNs: snapshot.timeNs, uid: 0, gid: 0, pid: 1, command: 'test', reason: 'name', external: false, recovered: false };
+    return { txid, timeNs: snapshot.timeNs, uid: 0, gid: 0, pid: 1, command: 'test', reason: 'name', external: false, recovered: false, quiescent: false };
   }
 
   parseMoment(text: string): Txid {

@@ -27,7 +27,7 @@ function play(fault?: Error): Played {
     replyNode: (id, reply) => void calls.push(`node ${id} ${reply.node}`),
     replyError: (id, code) => void calls.push(`error ${id} ${code}`),
     invalidateSnapshots: () => void calls.push('invalidate'),
-    state: () => ({ protocol: '7.45', features: ['writeback'], knownInodes: 1, openHandles: 0, operations: [] }),
+    state: () => ({ protocol: '7.45', features: ['writeback'], isKept: false, knownInodes: 1, openHandles: 0, operations: [] }),
     // The kernel ends the connection before the call returns.
     unmount: async () => {
       played.given?.onEnd('unmounted');
@@ -53,7 +53,7 @@ t.test('an unknown driver is refused with one line that names the known ones', a
   const { volume } = play();
   const refusal = await mountVolume(volume, { ...options, driver: 'winfsp' }).catch((error: unknown) => error);
   t.ok(refusal instanceof UnknownDriverError);
-  t.match(refusal, { code: 'EUNKNOWNDRIVER', message: /^unknown driver "winfsp": this version has "native"$/ });
+  t.match(refusal, { code: 'EUNKNOWNDRIVER', message: /^unknown driver "winfsp": this version has "native", "fuse-native"$/ });
 });
 
 t.test('the driver gets what was asked for, and requests before the mount is there are answered after', async (t) => {

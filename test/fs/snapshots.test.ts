@@ -224,3 +224,12 @@ t.test('a listing of 10,000 entries holds a node each until they are forgotten',
   kernel.forget([then.node, (await kernel.walk(rootId, [])).node]);
   t.equal(requests.nodeCount, 0);
 });
+
+t.test('a listing does not wait until all that was deleted is known', async (t) => {
+  const { volume, kernel } = connect();
+  volume.commit(sevenNs);
+  const list = await kernel.walk(rootId, []);
+  t.same((await kernel.listing(list.node)).map((entry) => entry.name.toString()), ['@2026-11-22T07-00-00Z'], 'nothing was');
+  volume.bin.deletedIn = () => new Promise(() => undefined);
+  t.same((await kernel.listing(list.node)).map((entry) => entry.name.toString()), ['@2026-11-22T07-00-00Z', '@deleted']);
+});

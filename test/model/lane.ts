@@ -35,6 +35,8 @@ export interface LanePlaces {
   readonly twin: string;
   /** One worker each; undefined acts as the user who tests. */
   readonly uids: readonly (number | undefined)[];
+  /** The pid of the daemon, where it is known: for what is said when a call does not come back. */
+  readonly servers?: () => readonly (number | undefined)[];
   /** No write is left in the page cache of the mount, which a killed daemon takes with it. */
   readonly isCalm?: boolean;
   /** Other lanes work on the same mount: a transaction that has begun before our change may end only after it. */
@@ -64,8 +66,8 @@ export class Lane {
 
   /** Starts the processes, after each mount. */
   open(): void {
-    const { program, mount, twin, uids } = this.#places;
-    this.#workers = uids.map((uid) => new Worker(program, { mount, twin }, uid));
+    const { program, mount, twin, uids, servers } = this.#places;
+    this.#workers = uids.map((uid) => new Worker(program, { mount, twin }, { uid, servers }));
     this.#dirtySlots = new Set();
   }
 

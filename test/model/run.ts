@@ -69,7 +69,7 @@ export class Model {
       // All processes of the lane may work in its root.
       for (const directory of [places.mount, places.twin]) chmodSync(directory, 0o777);
       const now = (): Promise<bigint> => model.#asked.now();
-      return new Lane({ program, ...places, uids: options.uids, isCalm: options.isCalm ?? false, hasCompany: names.length > 1, now }, new Random(random.below(2 ** 32)));
+      return new Lane({ program, ...places, uids: options.uids, isCalm: options.isCalm ?? false, hasCompany: names.length > 1, now, servers: () => [mount.pid] }, new Random(random.below(2 ** 32)));
     });
     const model: Model = new Model(mount, lanes, random);
     await model.open();

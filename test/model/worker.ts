@@ -5,6 +5,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { start } from '../support/processes.js';
+import { comesBack } from '../support/stuck.js';
 
 /** What an operation gave: errno numbers, 0 for success. */
 export interface Done {
@@ -25,9 +26,11 @@ export class Worker {
   readonly #waiting: ((line: string) => void)[] = [];
   #failed: ((error: Error) => void)[] = [];
   #said = '';
+  readonly #servers: () => readonly (number | undefined)[];
 
-  /** `program`: compiled worker.c. `uid`: acts as this user; needs root. */
-  constructor(program: string, roots: { readonly mount: string; readonly twin: string }, uid?: number) {
+  /** `program`: compiled worker.c. `uid`: acts as this user; needs root. `servers`: the daemon's pid, once it is known. */
+  constructor(program: string, roots: { readonly mount: string; readonly twin: string }, { uid, servers = () => [] }: { readonly uid?: number | undefined; readonly servers?: (() => readonly (number | undefined)[]) | undefined } = {}) {
+    this.#servers = servers;
     this.#child = start(program, [roots.mount, roots.twin], uid === undefined ? {} : { uid });
     const { stdout, stderr } = this.#child;
     if (stdout === null || stderr === null) throw new Error('a worker has pipes');
@@ -41,7 +44,7 @@ export class Worker {
 
   /** Does one operation on both trees. */
   async operate(words: readonly (string | number)[]): Promise<Done> {
-    const lines = await this.#ask(words, (line) => line.startsWith('done '));
+    const lines = await this.#answer(words, (line) => line.startsWith('done '));
     const [, mountErrno, twinErrno, timeNs] = (lines.at(-1) ?? '').split(' ');
     if (Number(mountErrno) < 0) throw new Error(`the worker knows no operation ${words.join(' ')}`);
     return { mountErrno: Number(mountErrno), twinErrno: Number(twinErrno), timeNs: BigInt(timeNs ?? '') };
@@ -49,7 +52,7 @@ export class Worker {
 
   /** `which`: "mount", "twin", or a path from the mount's root, as ".snapshots/@txn-5". */
   async describe(which: string): Promise<Description> {
-    const lines = await this.#ask(['describe', which], (line) => line.startsWith('end '));
+    const lines = await this.#answer(['describe', which], (line) => line.startsWith('end '));
     return { lines: lines.slice(0, -1), errno: Number(lines.at(-1)?.slice(4)) };
   }
 
@@ -62,6 +65,10 @@ export class Worker {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), 5000);
     await closed;
     clearTimeout(timer);
+  }
+
+  #answer(words: readonly (string | number)[], isLast: (line: string) => boolean): Promise<string[]> {
+    return comesBack(this.#ask(words, isLast), words.join(' '), () => [this.#child.pid, ...this.#servers()]);
   }
 
   #ask(words: readonly (string | number)[], isLast: (line: string) => boolean): Promise<string[]> {

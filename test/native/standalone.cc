@@ -2,7 +2,7 @@
 // a directory with capture and log as the real one does; below ".snapshots" there is nothing.
 //
 // Usage: standalone DIRECTORY MOUNTPOINT [relaxed] [every-write]. Says "ready" on stdout; SIGTERM or SIGINT unmounts. Exit status 0
-// when it was unmounted and closed properly.
+// when it was unmounted and closed properly. Begun by a keeper, it goes on with the mount that the last one left.
 #include <signal.h>
 #include <string.h>
 
@@ -86,6 +86,8 @@ int serve(Volume* volume, const SessionOptions& options, const sigset_t* signals
   NothingThere sink;
   Session session(volume, options, &sink);
   std::string message;
+  // Nobody is told, but all is counted.
+  session.massWatch().limit(60);
   sink.start(&session);
   if (const int error = session.start(&message)) {
     sink.stop();
@@ -93,8 +95,10 @@ int serve(Volume* volume, const SessionOptions& options, const sigset_t* signals
   }
   printf("ready\n");
   fflush(stdout);
+  if (options.keeper != nullptr) options.keeper->say(tidemark::KeeperWord::kReady);
   unmountOnSignal(&session, signals);
   session.awaitEnd();
+  if (options.keeper != nullptr) options.keeper->say(tidemark::KeeperWord::kEnded);
   sink.stop();
   return 0;
 }
@@ -121,7 +125,21 @@ int main(int count, char** arguments) {
   sessionOptions.source = arguments[1];
   for (int i = 3; i < count; i++) {
     if (strcmp(arguments[i], "relaxed") == 0) volumeOptions.strict = false;
-    if (strcmp(arguments[i], "every-write") == 0) sessionOptions.writeback = false;
+    if (strcmp(arguments[i], "every-write") == 0) {
+      sessionOptions.writeback = false;
+      sessionOptions.everyWrite = true;
+    }
+  }
+  // The pusher's descriptor table is its own, which ThreadSanitizer does not know: no number that it uses may be one of ours.
+  for (int fd = 0; fd >= 0 && fd < 8;) fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  tidemark::KeeperLink keeper;
+  tidemark::UniqueFd root;
+  if (const char* descriptor = getenv(tidemark::kKeeperVariable)) {
+    if (const int error = keeper.open(atoi(descriptor))) return fail("keeper", error);
+    sessionOptions.keeper = &keeper;
+    root = keeper.take(tidemark::KeptKind::kRoot);
+    volumeOptions.resumes = keeper.resumes();
+    if (keeper.resumes()) volumeOptions.directory = tidemark::Backing::procPath(root.get());
   }
   const char* label = getenv("TIDEMARK_FAILPOINT");
   tidemark::setFailpoint(label == nullptr ? "" : label);

@@ -150,6 +150,13 @@ static bool run_case(const struct posix_case *one) {
   return passed;
 }
 
+/* POSIX_WITHOUT: names of cases, each ended by a newline. */
+static bool is_left_out(const char *name) {
+  const char *without = getenv("POSIX_WITHOUT");
+  const char *found = without ? strstr(without, name) : NULL;
+  return found && (found == without || found[-1] == '\n') && found[strlen(name)] == '\n';
+}
+
 int main(int count, char **arguments) {
   if (count < 2 || count > 3) {
     fprintf(stderr, "usage: posix DIRECTORY [PART-OF-NAME]\n");
@@ -162,6 +169,7 @@ int main(int count, char **arguments) {
     for (const struct posix_case *one = tables[table]; one->name; one++) {
       if (one->who == (geteuid() == 0 ? ORDINARY : ROOT)) continue;
       if (count == 3 && !strstr(one->name, arguments[2])) continue;
+      if (is_left_out(one->name)) continue;
       if (!run_case(one)) passed = false;
     }
   return passed ? 0 : 1;

@@ -8,7 +8,9 @@
  *    mode is that of its last fsync (fdatasync does not take it along), or any after it; so is its mtime, if nothing changed the file since.
  * 3. A file with a promised name, and with some name ever since, is under one of its names.
  * 4. There is nothing else.
+ * 5. Documents of editors are as apps/check-saves.ts says.
  */
+import { checkSaves } from './apps/check-saves.js';
 import { contentFault, readTree } from './trees.js';
 import type { Found } from './trees.js';
 import { directoryOf, lastSync, nodeOf, statesBetween, targetsBetween } from './witness.js';
@@ -29,7 +31,7 @@ export async function checkLive(lane: LaneWitness, reach: Reach, root: string): 
   for (const node of lane.nodes) {
     if (!seen.has(node.id) && mustBeFound(lane, reach, node)) complaints.push(`${lane.directory}: file ${node.id}, once synced, is under none of its names`);
   }
-  return complaints;
+  return [...complaints, ...checkSaves(lane, reach, found)];
 }
 
 function nameFault(lane: LaneWitness, reach: Reach, path: string, found: Found | undefined, seen: Set<number>): string | undefined {

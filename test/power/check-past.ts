@@ -7,8 +7,9 @@
  *    of s or of an earlier version since its last sync: what was never promised may be lost, from the past as from the present. Never is it a later one.
  * 2. A name leads to what it led to at s. Where the directory was not synced since, it may lead to what it led to at an earlier moment since the last sync.
  * 3. What operations behind `logged` (and behind s) did to names, sizes and times may show, "up to an interval too new": then a name may lead to what
- *    it led to later, and a file that was changed may have a tail and other attributes. But not what waited for the log: renames and changes
- *    of modes, of files that had been synced.
+ *    it led to later, and a file that was changed may have a tail and other attributes. But not what waited for the log (renames and changes
+ *    of modes, of files that had been synced), and not that such a file lost its last name, which it takes along.
+ *    Where every change waits for the log (--history=exact), nothing of this may show, nor may the moments of rule 6.
  * 4. Otherwise mode, size and mtime are those of s, of each file and directory that had been synced (fully) by s since it was last changed.
  * 5. There is nothing else.
  * 6. A moment whose transaction has no END on the disk is an earlier one, or has become one: it can be read, and shows nothing that never was.

@@ -4,7 +4,7 @@
  *
  * Invariants:
  * 1. `tidemark mount` works at once, and `tidemark verify` finds nothing.
- * 2. The live tree is as check-live.ts says, the past as check-snapshots.ts says.
+ * 2. The live tree is as check-live.ts says, the past as check-snapshots.ts and apps/check-moments.ts say; applications find what they were promised.
  * 3. A write through the mount works afterwards, and the past has it.
  * 4. The image is changed by that: it serves for one examination.
  */
@@ -14,9 +14,11 @@ import { join } from 'node:path';
 import { Moments } from '../model/moments.js';
 import { withDirectory } from '../support/mount.js';
 import type { Mount } from '../support/mount.js';
+import { checkApplications } from './apps/check-application.js';
+import { checkMoments } from './apps/check-moments.js';
 import { checkLive } from './check-live.js';
 import { checkSnapshots } from './check-snapshots.js';
-import type { PastReader } from './check-snapshots.js';
+import type { CheckedSnapshots, PastReader } from './check-snapshots.js';
 import type { Cut } from './journal.js';
 import { mountImage } from './recording-disk.js';
 import { readTree } from './trees.js';
@@ -68,25 +70,34 @@ class Examination implements Examined {
     if (verified.status !== 0) this.complaints.push(`verify: status ${verified.status}: ${verified.stdout}${verified.stderr}`);
     const moments = await Moments.connect(mount);
     try {
-      for (const lane of this.#witness.lanes) await this.#checkLane(lane, mount, moments);
+      const past = mountPast(mount, moments);
+      for (const lane of this.#witness.lanes) await this.#checkLane(lane, mount, past);
+      this.#note(await checkMoments(this.#witness, this.#cut, past));
+      this.complaints.push(...(await checkApplications(this.#witness, this.#cut.position, mount.mountpoint)));
       this.complaints.push(...(await useAgain(mount, moments)));
     } finally {
       moments.close();
     }
   }
 
-  async #checkLane(lane: LaneWitness, mount: Mount, moments: Moments): Promise<void> {
+  async #checkLane(lane: LaneWitness, mount: Mount, past: PastReader): Promise<void> {
     this.complaints.push(...(await checkLive(lane, reachAt(this.#witness, lane, this.#cut.position), mount.path(lane.directory))));
-    const past: PastReader = {
-      timeOf: (txid) => moments.timeOf(txid).catch(() => undefined),
-      ofTransaction: (txid, directory) => readTree(mount.path('.snapshots', `@txn-${txid}`, directory)),
-      ofTime: (timeNs, directory) => readTree(mount.path('.snapshots', `@${moments.nameOf(timeNs)}`, directory)),
-    };
-    const checked = await checkSnapshots(lane, this.#cut, this.#witness, past);
-    this.complaints.push(...checked.complaints);
-    this.snapshotsCompared += checked.compared;
-    this.snapshotsLost += checked.lost;
+    this.#note(await checkSnapshots(lane, this.#cut, this.#witness, past));
   }
+
+  #note({ complaints, compared, lost }: CheckedSnapshots): void {
+    this.complaints.push(...complaints);
+    this.snapshotsCompared += compared;
+    this.snapshotsLost += lost;
+  }
+}
+
+function mountPast(mount: Mount, moments: Moments): PastReader {
+  return {
+    timeOf: (txid) => moments.timeOf(txid).catch(() => undefined),
+    ofTransaction: (txid, directory) => readTree(mount.path('.snapshots', `@txn-${txid}`, directory)),
+    ofTime: (timeNs, directory) => readTree(mount.path('.snapshots', `@${moments.nameOf(timeNs)}`, directory)),
+  };
 }
 
 /**

@@ -14,9 +14,10 @@ import type { Random } from '../support/seed.js';
 import { examine } from './cut.js';
 import type { Examined } from './cut.js';
 import { CutImages, readEntries } from './journal.js';
-import type { Cut, Entry } from './journal.js';
+import type { Cut, Entry, ImageOptions } from './journal.js';
 import { copySparse } from './recording-disk.js';
 import type { Recording } from './recording.js';
+import { workersOf } from './witness.js';
 import type { Witness } from './witness.js';
 
 export interface CutResult extends Examined {
@@ -42,7 +43,8 @@ export function chooseCuts(recording: Recording, entries: readonly Entry[], coun
   const { start, witness } = recording;
   const anywhere = entries.map(({ end }) => end).filter((end) => end > start);
   const beforeFlush = entries.filter(({ end }, index) => end > start && entries[index + 1]?.kind === 'flush').map(({ end }) => end);
-  const promises = witness.lanes.flatMap(({ operations, snapshots }) => [...operations.map(({ endedAt }) => endedAt ?? 0), ...snapshots.map(({ at }) => at)]);
+  const ended = workersOf(witness).flatMap(({ operations }) => operations.map(({ endedAt }) => endedAt ?? 0));
+  const promises = [...ended, ...witness.lanes.flatMap(({ snapshots }) => snapshots.map(({ at }) => at)), ...witness.moments.map(({ at }) => at)];
   const places = [promises.filter((at) => at > start), beforeFlush, beforeFlush, anywhere];
   return chooseFrom(places, count, random);
 }
@@ -58,6 +60,8 @@ export interface ExamineOptions {
   readonly enough?: (result: CutResult) => boolean;
   /** The cut that tells which promises count, when it is not the cut itself. */
   readonly promises?: Cut;
+  /** Default: an honest disk. */
+  readonly disk?: ImageOptions;
   /** Keeps an image with complaints; gives the command that examines it again. */
   readonly keep?: (image: string, kept: Kept) => string;
 }
@@ -70,7 +74,7 @@ export async function examineCuts(
   options: ExamineOptions = {},
 ): Promise<CutResult[]> {
   const { base, journal, memory, witness } = recording;
-  const images = CutImages.open(readEntries(journal), { base, journal, rolling: join(memory, 'rolling') });
+  const images = CutImages.open(readEntries(journal), { base, journal, rolling: join(memory, 'rolling') }, options.disk);
   const results: CutResult[] = [];
   try {
     for (const cut of cuts) {

@@ -37,6 +37,8 @@ export interface Cut {
 export interface ImageOptions {
   /** A disk that answers flushes and does nothing: for proving that this is noticed. */
   readonly ignoresFlushes?: boolean;
+  /** As that, but only of the last so many flushes before the cut: its file system mostly survives, and what was synced does not. */
+  readonly flushesIgnored?: number;
 }
 
 const headBytes = 24;
@@ -91,7 +93,7 @@ export class CutImages {
   /** Makes the image of a cut, which must not lie before the last one asked for. Returns how many writes were lost or torn. */
   make(cut: Cut, image: string): number {
     const end = firstAfter(this.#entries, cut.position);
-    const flushed = this.#options.ignoresFlushes === true ? 0 : flushedBefore(this.#entries, end);
+    const flushed = this.#options.ignoresFlushes === true ? 0 : flushedBefore(this.#entries, end, this.#options.flushesIgnored ?? 0);
     if (flushed < this.#played) throw new RangeError('cuts are made in the order of the journal');
     for (; this.#played < flushed; this.#played += 1) this.#play(this.#entries[this.#played]!, this.#rolling);
     copySparse(this.#rollingPath, image);
@@ -144,9 +146,9 @@ export class CutImages {
   }
 }
 
-/** How many of the first entries the flushes among the first `end` reach. */
-function flushedBefore(entries: readonly Entry[], end: number): number {
-  const last = entries.slice(0, end).findLast(({ kind }) => kind === 'flush');
+/** How many of the first entries the flushes among the first `end` reach, without the last `ignored` of them. */
+function flushedBefore(entries: readonly Entry[], end: number, ignored: number): number {
+  const last = entries.slice(0, end).filter(({ kind }) => kind === 'flush').at(-1 - ignored);
   return last === undefined ? 0 : firstAfter(entries, last.offset);
 }
 

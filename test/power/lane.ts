@@ -14,24 +14,10 @@ import { runWell } from '../support/processes.js';
 import type { Random } from '../support/seed.js';
 import { HeldFiles } from './held.js';
 import { directoryOf, isOnDisk, logSyncBegins, nodeOf } from './witness.js';
-import type { Attributes, LaneWitness, Node, Operation, Sync, Witness } from './witness.js';
+import type { Surroundings } from './surroundings.js';
+import type { Attributes, LaneWitness, Node, Operation, Sync } from './witness.js';
 
 export type Syncing = 'none' | 'data' | 'full';
-
-/** What a lane shares with the others. */
-export interface Surroundings {
-  readonly witness: Witness;
-  /** punch.c, compiled. */
-  readonly punchProgram: string;
-  /** The journal's length. */
-  position(): number;
-  /** After one operation in so many the kernel writes what it changed to the disk, log or no log: it may at any time. */
-  readonly writesBackIn: number;
-  /** Has the kernel write a file or directory of the protected one to the disk, past the mount. */
-  writeBack(path: string): Promise<void>;
-  /** Ends the open transaction; names the last one. */
-  lastTransaction(): Promise<{ readonly txid: string; readonly timeNs: string }>;
-}
 
 /** What was done to a file in one operation. */
 interface Change {
@@ -152,11 +138,13 @@ export class LaneWork {
   async rename(from: string, to: string): Promise<void> {
     await this.#perform(`rename ${from} to ${to}`, directoryOf(to), false, async (op) => {
       const node = this.#file(from);
+      const replaced = this.#at(to);
       await rename(this.#path(from), this.#path(to));
       // Two names of one file: rename(2) does nothing.
-      if (this.#at(to)?.id === node.id) return;
-      this.#name(from, undefined, op, isOnDisk(node));
-      this.#name(to, node.id, op, isOnDisk(node));
+      if (replaced?.id === node.id) return;
+      const waited = isOnDisk(node) || (replaced !== undefined && isOnDisk(replaced));
+      this.#name(from, undefined, op, waited);
+      this.#name(to, node.id, op, waited);
     });
   }
 
@@ -169,8 +157,11 @@ export class LaneWork {
 
   async unlink(path: string): Promise<void> {
     await this.#perform(`unlink ${path}`, directoryOf(path), false, async (op) => {
+      const node = this.#file(path);
       await unlink(this.#path(path));
-      this.#name(path, undefined, op);
+      const isLast = this.paths('file').filter((other) => this.#at(other)?.id === node.id).length === 1;
+      // Who loses his last name takes it along.
+      this.#name(path, undefined, op, isLast && isOnDisk(node));
     });
   }
 
@@ -263,7 +254,7 @@ export class LaneWork {
 
   #changed(op: number, { node, versions, sync }: Change): void {
     for (const { bytes, mode, waited } of versions) {
-      node.versions.push({ op, bytes: bytes ?? this.#bytesOf(node), mode: mode ?? node.versions.at(-1)?.mode ?? 0o644, waited: waited ?? false });
+      node.versions.push({ op, bytes: bytes ?? this.#bytesOf(node), mode: mode ?? node.versions.at(-1)?.mode ?? 0o644, waited: this.#around.witness.isExact || (waited ?? false) });
     }
     if (sync !== undefined) node.syncs.push({ op, ...sync });
   }
@@ -271,7 +262,7 @@ export class LaneWork {
   #name(path: string, node: number | undefined, op: number, waited = false): void {
     const states = this.#lane.names.get(path) ?? [];
     this.#lane.names.set(path, states);
-    states.push({ op, node, waited });
+    states.push({ op, node, waited: this.#around.witness.isExact || waited });
     if (!this.#lane.directorySyncs.has(directoryOf(path))) throw new RangeError(`${directoryOf(path)} is no directory of the lane`);
   }
 

@@ -7,22 +7,28 @@ import { unlessInstalled } from '../support/needs.js';
 import { isRoot } from '../support/places.js';
 import { chooseSeed } from '../support/seed.js';
 import { examineCuts, keepImage, told } from './cuts.js';
-import { withRecording } from './recording.js';
-import { destroyEach } from './workload.js';
+import { exactHistory, withRecording } from './recording.js';
+import { changeEach, destroyEach } from './workload.js';
 
 t.setTimeout(300_000);
+t.jobs = 2;
 
 const seed = chooseSeed();
 const skip = isRoot ? await unlessInstalled('mkfs.ext4', 'losetup', 'gcc') : 'needs root';
 
-void t.test('a snapshot outlives a power cut right after each operation', { skip }, async (t) => {
-  t.comment(`TIDEMARK_SEED=${seed}`);
-  await withRecording(t, { seed, lanes: 1, sessions: 1, writesBackIn: 1, work: destroyEach }, async (recording) => {
-    const [lane] = recording.witness.lanes;
-    const operations = lane?.operations.slice(1) ?? [];
-    const cuts = recording.witness.writeBacks.map((position) => ({ position, seed }));
-    t.equal(cuts.length, operations.length, 'a cut for each operation');
-    const results = await examineCuts(t, recording, cuts, { keep: keepImage });
-    for (const [index, result] of results.entries()) t.strictSame(result.complaints, [], `${operations[index]?.what}: ${told(result)}`);
+for (const { what, work, extra } of [
+  { what: 'each operation that destroys', work: destroyEach, extra: [] },
+  { what: 'each other operation, where every change waits for the log', work: changeEach, extra: [exactHistory] },
+]) {
+  void t.test(`a snapshot outlives a power cut right after ${what}`, { skip }, async (t) => {
+    t.comment(`TIDEMARK_SEED=${seed}`);
+    await withRecording(t, { seed, lanes: 1, sessions: 1, writesBackIn: 1, work, arguments: extra }, async (recording) => {
+      const [lane] = recording.witness.lanes;
+      const operations = lane?.operations.slice(1) ?? [];
+      const cuts = recording.witness.writeBacks.map((position) => ({ position, seed }));
+      t.equal(cuts.length, operations.length, 'a cut for each operation');
+      const results = await examineCuts(t, recording, cuts, { keep: keepImage });
+      for (const [index, result] of results.entries()) t.strictSame(result.complaints, [], `${operations[index]?.what}: ${told(result)}`);
+    });
   });
-});
+}

@@ -5,7 +5,7 @@
  *
  * Invariants:
  * 1. Opening succeeds, and the log has no damage but a torn end.
- * 2. The live tree is as check-live.ts says. Where the engine looks, verify finds nothing, and the past is as check-snapshots.ts says.
+ * 2. The live tree is as check-live.ts says. Where the engine looks, verify finds nothing, and the past is as check-snapshots.ts and apps/check-moments.ts say.
  * 3. Nothing stays mounted. The image is changed: it serves for one examination.
  * 4. The addon runs in this process, which it may take along.
  */
@@ -18,6 +18,8 @@ import { openStore } from '../../engine/opening.js';
 import type { RecoveryReport } from '../../engine/types.js';
 import { Volume } from '../../engine/volume.js';
 import { until } from '../support/processes.js';
+import { checkApplications } from './apps/check-application.js';
+import { checkMoments } from './apps/check-moments.js';
 import { checkLive } from './check-live.js';
 import { checkSnapshots } from './check-snapshots.js';
 import { pretendReboot } from './cut.js';
@@ -73,6 +75,8 @@ async function examineMounted({ mountpoint, witness, promises, forgery, depth }:
   if (depth === 'past') await recoverAndLookBack(root, promises, witness, found);
   else await recover(root, found);
   for (const lane of witness.lanes) found.complaints.push(...(await checkLive(lane, reachAt(witness, lane, promises.position), join(root, lane.directory))));
+  // At last, as it is done past Tidemark: an application changes what it opens.
+  found.complaints.push(...(await checkApplications(witness, promises.position, root)));
 }
 
 async function recover(root: string, found: Found): Promise<void> {
@@ -94,6 +98,9 @@ async function recoverAndLookBack(root: string, cut: Cut, witness: Witness, foun
       found.complaints.push(...complaints);
       found.snapshotsCompared += compared;
     }
+    const { complaints, compared } = await checkMoments(witness, cut, enginePast(volume));
+    found.complaints.push(...complaints);
+    found.snapshotsCompared += compared;
   } finally {
     await volume.close();
   }

@@ -17,7 +17,7 @@ import { serialize } from 'node:v8';
 import { run, start } from '../support/processes.js';
 import { keepImage } from './cuts.js';
 import { CutImages, readEntries } from './journal.js';
-import type { Cut } from './journal.js';
+import type { Cut, ImageOptions } from './journal.js';
 import type { Forgery } from './forgery.js';
 import type { QuicklyExamined } from './quick-cut.js';
 import type { Recording } from './recording.js';
@@ -31,6 +31,8 @@ export interface QuickJob {
   readonly cuts: readonly Cut[];
   readonly promises: Cut | undefined;
   readonly forgery: Forgery;
+  readonly disk: ImageOptions;
+  readonly pastIn: number;
 }
 
 /** What it tells of each. */
@@ -50,6 +52,10 @@ export interface QuickOptions {
   readonly promises?: Cut;
   /** Default: none; of forged cuts nothing is kept. */
   readonly forgery?: Forgery;
+  /** Default: an honest disk; of cuts of another nothing is kept. */
+  readonly disk?: ImageOptions;
+  /** After one cut in so many the past is looked at, too, which takes some times as long; default 20. */
+  readonly pastIn?: number;
 }
 
 /** A cut takes a tenth of a second. */
@@ -68,15 +74,15 @@ export function placesOf(job: string, share: number): { readonly image: string; 
 /** In the order of the cuts. */
 export async function examineCutsQuickly(recording: Recording, cuts: readonly Cut[], options: QuickOptions = {}): Promise<QuickResult[]> {
   const { base, journal, memory, witness } = recording;
-  const { promises, forgery = 'none' } = options;
+  const { promises, forgery = 'none', disk = {}, pastIn = 20 } = options;
   const processes = Math.min(availableParallelism(), mostProcesses);
   const job = join(memory, 'quick-job');
-  writeFileSync(job, serialize({ base, journal, witness, cuts, promises, forgery } satisfies QuickJob));
+  writeFileSync(job, serialize({ base, journal, witness, cuts, promises, forgery, disk, pastIn } satisfies QuickJob));
   const lines = new Array<QuickLine>(cuts.length);
   await Promise.all(Array.from({ length: processes }, (_, first) => examineShare(job, lines, first, processes)));
   rmSync(job);
   const bad = cuts.filter((_, index) => lines[index]!.complaints.length > 0);
-  const recipes = forgery === 'none' ? keepCuts(recording, bad.slice(0, mostKept), promises) : new Map<Cut, string>();
+  const recipes = forgery === 'none' && options.disk === undefined ? keepCuts(recording, bad.slice(0, mostKept), promises) : new Map<Cut, string>();
   return cuts.map((cut, index) => ({ cut, recipe: recipes.get(cut), ...lines[index]! }));
 }
 

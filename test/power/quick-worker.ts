@@ -9,13 +9,11 @@ import { examineQuickly } from './quick-cut.js';
 import { placesOf } from './quick-cuts.js';
 import type { QuickJob, QuickLine } from './quick-cuts.js';
 
-/** After one cut in so many the past is looked at, too: that takes five times as long. */
-const pastIn = 20;
 const [job = '', first = '', step = ''] = process.argv.slice(2);
-const { base, journal, witness, cuts, promises, forgery } = deserialize(readFileSync(job)) as QuickJob;
+const { base, journal, witness, cuts, promises, forgery, disk, pastIn } = deserialize(readFileSync(job)) as QuickJob;
 const { image, rolling, mountpoint } = placesOf(job, Number(first) % Number(step));
 mkdirSync(mountpoint, { recursive: true });
-const images = CutImages.open(readEntries(journal), { base, journal, rolling });
+const images = CutImages.open(readEntries(journal), { base, journal, rolling }, disk);
 for (let index = Number(first); index < cuts.length; index += Number(step)) {
   const cut = cuts[index]!;
   const writesLost = images.make(cut, image);

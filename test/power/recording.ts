@@ -14,11 +14,13 @@ import type { Mount, MountOptions } from '../support/mount.js';
 import { withMount } from '../support/mount.js';
 import { Random } from '../support/seed.js';
 import { Moments } from '../model/moments.js';
+import type { Application } from './apps/application.js';
+import { prepareApplication, syncFileSystem, watchApplications } from './apps/watching.js';
 import { LaneWork } from './lane.js';
-import type { Surroundings } from './lane.js';
 import { RecordingDisk } from './recording-disk.js';
 import type { FileSystem } from './recording-disk.js';
-import { logSyncBegins } from './witness.js';
+import type { Surroundings } from './surroundings.js';
+import { workersOf } from './witness.js';
 import type { LaneWitness, NameState, Node, Witness } from './witness.js';
 
 export interface RecordingOptions {
@@ -30,12 +32,16 @@ export interface RecordingOptions {
   readonly work: (lane: LaneWork, random: Random) => Promise<void>;
   /** What goes on beside the lanes, in files that none of them looks at. `root`: of the mount; `position`: the journal's length. */
   readonly beside?: (root: string, position: () => number) => Promise<void>;
+  /** Work beside the lanes, or instead of them, and are asked for after each cut; default none. */
+  readonly applications?: readonly Application[];
   /** As in Surroundings; default 3. Infinity: nor are any bytes written between operations. */
   readonly writesBackIn?: number;
   /** Below the protected directory; default ext4. */
   readonly fileSystem?: FileSystem;
   /** Of `tidemark mount`. */
   readonly arguments?: readonly string[];
+  /** As in Witness; default: what the arguments ask for. */
+  readonly isExact?: boolean;
 }
 
 export interface Recording {
@@ -48,22 +54,28 @@ export interface Recording {
   readonly start: number;
 }
 
+/** Of `tidemark mount`: every change waits for the log. */
+export const exactHistory = '--history=exact';
+
 /** What every lane has from before Tidemark, by size. */
-const preparedFiles = new Map([['a', 5000], ['b', 100_000], ['old', 20_000], ['sub/a', 4096], ['sub/old', 300]]);
+const preparedFiles = new Map([['a', 5000], ['b', 100_000], ['old', 20_000], ['sub/a', 4096], ['sub/old', 300], ['sub/still', 700]]);
 
 /** Records, then runs the body while everything is there. `t` hears what the daemon said when something throws. */
 export async function withRecording(t: { comment(...words: unknown[]): void }, options: RecordingOptions, body: (recording: Recording) => Promise<void>): Promise<void> {
   const random = new Random(options.seed);
-  const witness: Witness = { lanes: [], logSyncs: [], writeBacks: [], moment: 0 };
+  const { applications = [] } = options;
+  const isExact = options.isExact ?? options.arguments?.includes(exactHistory) === true;
+  const witness: Witness = { lanes: [], applications: applications.map((each) => each.witness), moments: [], fileSystemSyncs: [], logSyncs: [], writeBacks: [], isExact, moment: 0 };
   let disk: RecordingDisk | undefined;
   const prepare = async (directory: string): Promise<void> => {
     disk = new RecordingDisk(directory, options.fileSystem);
     await disk.start();
     await compile(['test/power/punch.c'], join(dirname(directory), 'punch'));
     for (let index = 0; index < options.lanes; index += 1) witness.lanes.push(prepareLane(directory, `lane-${index}`, random));
+    for (const application of applications) await prepareApplication(directory, application);
     await disk.syncAll();
     const at = disk.position();
-    for (const lane of witness.lanes) lane.operations.push({ what: 'prepared', endedAt: at });
+    for (const worker of workersOf(witness)) worker.operations.push({ what: 'prepared', endedAt: at });
   };
   const mountOptions: MountOptions = { prepare, ...(options.arguments === undefined ? {} : { arguments: options.arguments }) };
   await withMount(t, mountOptions, async (mount) => {
@@ -75,7 +87,7 @@ export async function withRecording(t: { comment(...words: unknown[]): void }, o
     }
     const { base, journal, memory } = disk;
     await disk.stop();
-    await body({ witness, base, journal, memory, start: witness.lanes[0]?.operations[0]?.endedAt ?? 0 });
+    await body({ witness, base, journal, memory, start: workersOf(witness)[0]?.operations[0]?.endedAt ?? 0 });
   });
 }
 
@@ -90,16 +102,17 @@ async function workOnce(mount: Mount, disk: RecordingDisk, witness: Witness, opt
       const own = new Random(random.below(2 ** 32));
       return options.work(new LaneWork(around, lane, mount.path(lane.directory), own), own);
     });
-    const all = Promise.allSettled([...working, options.beside?.(mount.mountpoint, around.position)]);
-    if (around.writesBackIn < Infinity) await writeBackBytes(disk, witness, new Random(random.below(2 ** 32)), all);
+    const { applications = [], beside } = options;
+    const serving = applications.map((application) => application.work(mount.path(application.witness.directory), around));
+    const all = Promise.allSettled([...working, ...serving, beside?.(mount.mountpoint, around.position)]);
+    if (applications.length > 0) await watchApplications(mount, disk, around, new Random(random.below(2 ** 32)), all);
+    else if (around.writesBackIn < Infinity) await writeBackBytes(disk, witness, new Random(random.below(2 ** 32)), all);
     const failed = (await all).find((outcome) => outcome.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
   } finally {
     moments.close();
   }
-  const began = logSyncBegins(witness);
-  await disk.syncAll();
-  witness.logSyncs.push({ ...began, at: disk.position() });
+  await syncFileSystem(disk, witness);
 }
 
 /** The kernel may write any page to the disk at any time: here it does, much sooner than by itself, past the mount. */

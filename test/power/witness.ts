@@ -3,7 +3,7 @@
  * (fsync returned 0) and at which place of the journal the promise was known. Plain data, so that it can be kept beside an image.
  *
  * A lane is a directory with one worker, so its operations have an order: their numbers, from 1; 0 is what was there before Tidemark. Several lanes
- * work at the same time.
+ * work at the same time, and beside them applications (apps/application.ts), whose writers have their operations numbered in the same way.
  *
  * Invariants:
  * 1. An operation whose `endedAt` is at or before a cut had returned before the power went; the one after the last such operation may have been
@@ -11,12 +11,15 @@
  * 2. States are in the order of their operations. One operation may give a file several (created empty, then written).
  */
 
+import type { ApplicationWitness } from './apps/application.js';
+import type { MomentWitness } from './apps/digests.js';
+
 /** What a file was, from an operation on. */
 export interface Version {
   readonly op: number;
   readonly bytes: Buffer;
   readonly mode: number;
-  /** The change waited until history had the state before it on the disk. */
+  /** The change waited until history had the state before it on the disk, or took it along. */
   readonly waited: boolean;
 }
 
@@ -49,6 +52,13 @@ export interface Operation {
   readonly what: string;
   /** The journal's length when it had returned; undefined when it never did. */
   endedAt: number | undefined;
+  /** Of a database: transactions that its writer has committed with this operation. */
+  readonly commits?: number;
+}
+
+/** Whoever does one operation after the other. */
+export interface Worker {
+  readonly operations: Operation[];
 }
 
 export interface Attributes {
@@ -71,10 +81,9 @@ export interface SnapshotWitness {
   readonly attributes: ReadonlyMap<string, Attributes>;
 }
 
-export interface LaneWitness {
+export interface LaneWitness extends Worker {
   /** Path from the protected directory. */
   readonly directory: string;
-  readonly operations: Operation[];
   readonly nodes: Node[];
   /** By path from the lane's directory. */
   readonly names: Map<string, NameState[]>;
@@ -92,20 +101,27 @@ export interface LogSync {
   readonly at: number;
   /** When it began, among all lanes. */
   readonly moment: number;
-  /** Operations that had ended in each lane when it began. */
+  /** The last operation that each worker had ended when it began, in the order of workersOf. */
   readonly done: readonly number[];
 }
 
 export interface Witness {
   readonly lanes: LaneWitness[];
+  readonly applications: readonly ApplicationWitness[];
+  /** What the past of the applications was read as. */
+  readonly moments: MomentWitness[];
+  /** Syncs of the whole file system, by somebody else. */
+  readonly fileSystemSyncs: LogSync[];
   readonly logSyncs: LogSync[];
   /** The journal's length when the kernel had just written something to the disk by itself. */
   readonly writeBacks: number[];
+  /** Every change waits for the log: nothing shows too early, and no moment that was seen is lost. */
+  readonly isExact: boolean;
   /** Counts what happens in all lanes, to tell before from after. */
   moment: number;
 }
 
-/** What a lane may have done when the power went. */
+/** What a worker may have done when the power went. */
 export interface Reach {
   /** The last operation that had returned. */
   readonly done: number;
@@ -115,11 +131,17 @@ export interface Reach {
   readonly logged: number;
 }
 
-export function reachAt(witness: Witness, lane: LaneWitness, position: number): Reach {
-  const done = lane.operations.findLastIndex(({ endedAt }) => endedAt !== undefined && endedAt <= position);
-  const index = witness.lanes.indexOf(lane);
+/** The lanes, then the writers of the applications. */
+export function workersOf({ lanes, applications }: Witness): Worker[] {
+  return [...lanes, ...applications.flatMap(({ writers }) => writers)];
+}
+
+export function reachAt(witness: Witness, worker: Worker, position: number): Reach {
+  const { operations } = worker;
+  const done = operations.findLastIndex(({ endedAt }) => endedAt !== undefined && endedAt <= position);
+  const index = workersOf(witness).indexOf(worker);
   const logged = witness.logSyncs.reduce((most, sync) => (sync.at <= position ? Math.max(most, sync.done[index] ?? 0) : most), 0);
-  return { done, begun: Math.min(done + 1, lane.operations.length - 1), logged };
+  return { done, begun: Math.min(done + 1, operations.length - 1), logged };
 }
 
 /** true when the log with all that had ended by a moment was on the disk. */
@@ -158,7 +180,7 @@ export function nodeOf(lane: LaneWitness, id: number): Node {
 /** What a sync of the log that begins now will make durable. */
 export function logSyncBegins(witness: Witness): Omit<LogSync, 'at'> {
   witness.moment += 1;
-  const done = witness.lanes.map(({ operations }) => (operations.at(-1)?.endedAt === undefined ? operations.length - 2 : operations.length - 1));
+  const done = workersOf(witness).map(({ operations }) => (operations.at(-1)?.endedAt === undefined ? operations.length - 2 : operations.length - 1));
   return { moment: witness.moment, done };
 }
 

@@ -117,7 +117,31 @@ export async function destroyEach(lane: LaneWork): Promise<void> {
     () => lane.rewrite('a', 100, 'none'),
     () => lane.rename('old', 'sub/old'),
     () => lane.unlink('b'),
+    // Nothing in the log speaks of it yet.
+    () => lane.unlink('sub/still'),
     () => lane.truncate('a', 50),
+  ];
+  for (const step of steps) {
+    await lane.remember();
+    await step();
+  }
+}
+
+/** What waits for the log only where every change does, once each, with a snapshot before it. */
+export async function changeEach(lane: LaneWork): Promise<void> {
+  const steps = [
+    () => lane.create('c', 9000, 'none'),
+    () => lane.write('a', 5000, 20_000, 'none'),
+    () => lane.link('old', 'd'),
+    () => lane.mkdir('x'),
+    () => lane.unlink('old'),
+    () => lane.truncate('sub/old', 9000),
+    () => lane.rename('c', 'sub/c'),
+    () => lane.chmod('sub/c', 0o600),
+    () => lane.rmdir('x'),
+    () => lane.unlink('sub/still'),
+    () => lane.touchAndChmod('d', 0o600),
+    () => lane.unlink('sub/c'),
   ];
   for (const step of steps) {
     await lane.remember();

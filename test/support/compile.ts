@@ -11,3 +11,9 @@ export async function compile(sources: readonly string[], program: string): Prom
   const paths = sources.map((source) => join(repositoryRoot, source));
   await runWell('gcc', ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-o', program, ...paths]);
 }
+
+/** The same, to a library for LD_PRELOAD. */
+export async function compileLibrary(sources: readonly string[], library: string): Promise<void> {
+  const paths = sources.map((source) => join(repositoryRoot, source));
+  await runWell('gcc', ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-shared', '-fPIC', '-o', library, ...paths]);
+}

@@ -6,8 +6,10 @@
  */
 import { closeSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { crc32c } from '../../engine/crc32c.js';
 import { encodeRecord, encodeSegmentHeader, segmentFileName } from '../../engine/log-format.js';
 import type { RecordHeader } from '../../engine/log-format.js';
+import { LogReader } from '../../engine/log-reader.js';
 
 export class LogWriter {
   readonly #directory: string;
@@ -52,7 +54,19 @@ export class LogWriter {
     this.#write(bytes);
   }
 
-  /** Bytes of one segment at an LSN. */
+  /** A whole record, also out of a packed segment. Throws where none stands. */
+  record(position: number): Buffer {
+    const reader = new LogReader({ directory: this.#directory, position, crc: crc32c, bodies: 'all', onDamage: () => undefined });
+    try {
+      const found = reader.next(this.#end);
+      if (found?.lsn !== position) throw new Error(`no record stands at ${position}`);
+      return Buffer.from(found.buffer.subarray(found.start, found.start + found.length));
+    } finally {
+      reader.close();
+    }
+  }
+
+  /** Bytes of one segment, which is not packed, at an LSN. */
   read(position: number, length: number): Buffer {
     const bytes = Buffer.alloc(length);
     const index = this.#bases.findLastIndex((base) => base <= position);

@@ -19,6 +19,7 @@ import type { Random } from './seed.js';
 import { MemoryReader } from './memory-reader.js';
 
 const blockBytes = 4096;
+const ofVolume = { file: 0n as FileId, offset: 0n, size: 0n, flags: 0, aux: 0 };
 
 export class MemoryNative extends MemoryReader implements NativeVolume {
   recovery: RecoveryReport = { clean: true, tornBytes: 0, recoveredCount: 0, damagedAt: [], replayed: [], lastTimeNs: 0n };
@@ -31,8 +32,10 @@ export class MemoryNative extends MemoryReader implements NativeVolume {
   readonly #random: Random;
   /** Undo records of the open transaction, so that the first one counts and no more are written. */
   #captured = new Set<string>();
+  /** Whose changes these are; END tells those of the barrier. */
+  actor: { uid: number; gid: number; pid: number; command: string; flags?: number } | undefined;
   readonly #placed = new Set<FileId>();
-  #pendingEnds: { txid: number; timeNs: bigint; reason: number }[] = [];
+  #pendingEnds: { txid: number; timeNs: bigint; reason: number; actor: MemoryNative['actor'] }[] = [];
   /** Parents and names by file, for PLACE records. */
   readonly #places = new Map<FileId, { parent: FileId; name: string }>();
   readonly #logDirectory: string;
@@ -50,7 +53,7 @@ export class MemoryNative extends MemoryReader implements NativeVolume {
       this.recovery = { ...this.recovery, lastTimeNs: this.#endedTimeNs };
       return this;
     };
-    return { openVolume, crc32c, setThreadIdle: () => undefined, releaseMapped: () => undefined } as unknown as NativeAddon;
+    return { openVolume, crc32c, changedSince: async () => [], setThreadIdle: () => undefined, releaseMapped: () => undefined } as unknown as NativeAddon;
   }
 
   // Changes
@@ -83,10 +86,7 @@ export class MemoryNative extends MemoryReader implements NativeVolume {
     this.#saveAttributes(inode);
     this.#name(directory, name, inode, undefined, this.tree.isDirectory(inode) ? nameOperation.rmdir : nameOperation.unlink);
     this.#unlink(directory, name, inode);
-    if (this.tree.isDirectory(inode)) {
-      inode.nlink = 0;
-      directory.nlink--;
-    }
+    if (this.tree.isDirectory(inode)) [inode.nlink, directory.nlink] = [0, directory.nlink - 1];
   }
 
   rename(source: MemoryInode, from: string, target: MemoryInode, to: string): void {
@@ -98,12 +98,10 @@ export class MemoryNative extends MemoryReader implements NativeVolume {
     this.#name(source, from, inode, undefined, nameOperation.renameAway);
     this.#name(target, to, replaced, inode, nameOperation.renameTo);
     if (replaced !== undefined) this.#unlink(target, to, replaced);
+    if (replaced !== undefined && this.tree.isDirectory(replaced)) [replaced.nlink, target.nlink] = [0, target.nlink - 1];
     this.#unlink(source, from, inode);
     this.#link(target, to, inode);
-    if (this.tree.isDirectory(inode)) {
-      source.nlink--;
-      target.nlink++;
-    }
+    if (this.tree.isDirectory(inode) && source !== target) [source.nlink, target.nlink] = [source.nlink - 1, target.nlink + 1];
     inode.ctimeNs = this.#tick();
   }
 
@@ -160,15 +158,16 @@ export class MemoryNative extends MemoryReader implements NativeVolume {
   /** Ends the open transaction if it has changes; its END may come a little later. */
   barrier(reason: (typeof endReasons)[number] = 'sync'): void {
     if (this.#captured.size === 0) return;
-    this.#pendingEnds.push({ txid: this.txid++, timeNs: this.#tick(), reason: endReasons.indexOf(reason) });
+    this.#pendingEnds.push({ txid: this.txid++, timeNs: this.#tick(), reason: endReasons.indexOf(reason), actor: this.actor });
     this.#captured = new Set();
     if (!this.#random.oneIn(4)) this.writeEnds();
   }
 
   writeEnds(): void {
-    for (const { txid, timeNs, reason } of this.#pendingEnds) {
-      const body = encodeEnd({ timeNs, uid: 1000, gid: 100, pid: txid, reason, flags: 0, command: 'model' });
-      this.log.append({ type: recordType.end, flags: 0, aux: 5, file: 0n as FileId, txid: BigInt(txid), offset: 0n, size: 0n }, body);
+    for (const { txid, timeNs, reason, actor } of this.#pendingEnds) {
+      const end = { uid: 1000, gid: 100, pid: txid, flags: 0, command: 'model', ...actor };
+      const body = encodeEnd({ timeNs, reason, ...end });
+      this.log.append({ type: recordType.end, flags: 0, aux: Buffer.byteLength(end.command), file: 0n as FileId, txid: BigInt(txid), offset: 0n, size: 0n }, body);
       this.ended = txid;
       this.#endedTimeNs = timeNs;
     }
@@ -194,13 +193,15 @@ export class MemoryNative extends MemoryReader implements NativeVolume {
   releaseTransaction(): void {}
 
   async appendPin(name: Buffer, txid: Txid, removed: boolean): Promise<void> {
-    const header = { type: recordType.pin, flags: removed ? 1 : 0, aux: name.length, file: 0n as FileId, txid, offset: 0n, size: 0n };
-    this.log.append(header, encodePin(this.#tick(), name));
+    this.log.append({ ...ofVolume, type: recordType.pin, txid, flags: removed ? 1 : 0, aux: name.length }, encodePin(this.#tick(), name));
   }
 
   async appendKept(horizon: Txid, parts: readonly Buffer[]): Promise<void> {
-    const header = { type: recordType.kept, file: 0n as FileId, txid: horizon, offset: 0n, size: 0n };
-    parts.forEach((body, aux) => this.log.append({ ...header, flags: aux + 1 < parts.length ? 1 : 0, aux }, body));
+    parts.forEach((body, aux) => this.log.append({ ...ofVolume, type: recordType.kept, txid: horizon, flags: aux + 1 < parts.length ? 1 : 0, aux }, body));
+  }
+
+  async appendFloors(txids: readonly Txid[], bodies: readonly Buffer[]): Promise<void> {
+    bodies.forEach((body, index) => this.log.append({ ...ofVolume, type: recordType.floor, txid: txids[index]! }, body));
   }
 
   async appendExternal(): Promise<Txid> {
@@ -252,8 +253,7 @@ export class MemoryNative extends MemoryReader implements NativeVolume {
   #saveBlock(inode: MemoryInode, sizeClass: number, offset: number, length: number): void {
     const bytes = inode.content.subarray(offset, offset + length);
     this.bytesSavedAt.set(inode.file, this.log.end);
-    const isHole = bytes.every((byte) => byte === 0);
-    if (isHole) this.#append(recordType.hole, inode.file, sizeClass, Buffer.alloc(0), offset, length);
+    if (bytes.every((byte) => byte === 0)) this.#append(recordType.hole, inode.file, sizeClass, Buffer.alloc(0), offset, length);
     else this.#append(recordType.extent, inode.file, sizeClass, bytes, offset, length);
   }
 

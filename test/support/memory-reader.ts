@@ -4,6 +4,7 @@
 import { recordHeaderBytes } from '../../engine/log-format.js';
 import { generationOf, inodeOf } from '../../engine/ids.js';
 import { PieceKind } from '../../native/types.js';
+import type { RoomState } from '../../native/room.js';
 import type { FileId, Plan } from '../../native/types.js';
 import type { LogWriter } from './log-writer.js';
 import { MemoryTree } from './memory-tree.js';
@@ -14,6 +15,26 @@ export class MemoryReader {
   readonly log: LogWriter;
   /** Where the last pre-image of a file's bytes stands in the log. */
   readonly bytesSavedAt = new Map<FileId, number>();
+
+  // There is no mount to hold.
+  closePeerGate(): void {}
+
+  openPeerGate(): void {}
+
+  peerHas(): void {}
+
+  waitingForPeer(): number {
+    return 0;
+  }
+
+  holdChanges(): void {}
+  releaseChanges(): void {}
+  serve(): never {
+    throw new Error('nothing mounts this tree');
+  }
+
+  /** Some segments were packed: records are looked for. */
+  isPacked = false;
 
   constructor(log: LogWriter) {
     this.log = log;
@@ -54,6 +75,19 @@ export class MemoryReader {
     return 0;
   }
 
+  /** There is always room. */
+  room(): RoomState {
+    return {
+      availableBytes: 1e12, totalBytes: 2e12, reserveBytes: 0, reserveWanted: 0, lacksInodes: false, isShort: false, isRefusing: false, waiting: 0, largestWaiting: 0, refused: 0,
+    };
+  }
+
+  answerRoom(): void {}
+
+  async makeReserve(): Promise<void> {}
+
+  giveReserve(): void {}
+
   async readPlan(plan: Plan, offset: bigint, length: number): Promise<Buffer> {
     const end = Math.min(Number(plan.size), Number(offset) + length);
     const result = Buffer.alloc(Math.max(0, end - Number(offset)));
@@ -75,7 +109,18 @@ export class MemoryReader {
 
   /** Bytes of an EXTENT; its header tells where in the file they begin. */
   #record(position: number, from: number, to: number): Buffer {
+    if (this.isPacked) {
+      const record = this.log.record(position);
+      const start = recordHeaderBytes - Number(record.readBigUInt64LE(32));
+      return record.subarray(start + from, start + to);
+    }
     const start = Number(this.log.read(position + 32, 8).readBigUInt64LE());
     return this.log.read(position + recordHeaderBytes + from - start, to - from);
   }
+
+  // It follows no other volume, and all of it is lost with the process.
+  async openFollowed(): Promise<void> {}
+  async endFollowed(): Promise<void> {}
+  async syncTree(): Promise<void> {}
+  stopFollowing(): void {}
 }

@@ -10,6 +10,8 @@
 import { spawn } from 'node:child_process';
 import { chownSync, existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { RegistryEntry } from '../../tools/registry.js';
+import { testedDriver } from './driver.js';
 import { makePlace, mountsBelow, removePlace, repositoryRoot } from './places.js';
 import { killNow, run, until } from './processes.js';
 import type { Outcome } from './processes.js';
@@ -23,12 +25,16 @@ export interface MountOptions {
   readonly apart?: boolean;
   /** The user who mounts and runs the commands; needs root when it is another one. */
   readonly uid?: number;
+  /** A crash that TIDEMARK_FAILPOINT orders is to be survived: the keeper starts another daemon. */
+  readonly survives?: boolean;
+  /** What runs the commands, as `nsenter --net=…`. */
+  readonly prefix?: readonly string[];
   /** Puts files into the directory before it is mounted for the first time. */
   readonly prepare?: (directory: string) => void | Promise<void>;
 }
 
 /** What a test tells the outcome of a command to. */
-interface Commented {
+export interface Commented {
   comment(...words: unknown[]): void;
 }
 
@@ -120,12 +126,17 @@ export class Mount {
   /** `tidemark mount`, whatever comes of it. */
   async tryMount(environment: Readonly<Record<string, string>> = {}): Promise<Outcome> {
     const apart = this.mountpoint === this.directory ? [] : [this.mountpoint];
-    const outcome = await this.#command(['mount', this.directory, ...apart, ...(this.#options.arguments ?? [])], environment);
-    if (outcome.status === 0) {
-      this.#pid = this.#registeredPid();
-      this.#guard.watch(this.#pid);
-    }
+    // Who orders a crash wants to see what it leaves, unless he wants to see it survived.
+    const dies = environment['TIDEMARK_FAILPOINT'] !== undefined && this.#options.survives !== true ? ['--no-keeper'] : [];
+    const outcome = await this.#command(['mount', this.directory, ...apart, `--driver=${testedDriver}`, ...dies, ...(this.#options.arguments ?? [])], environment);
+    if (outcome.status === 0) this.adopt();
     return outcome;
+  }
+
+  /** A command of the test has mounted it. */
+  adopt(): void {
+    this.#pid = this.#registeredPid();
+    this.#guard.watch([...this.#keeperPids(), this.#pid]);
   }
 
   /** `tidemark unmount`, which must succeed; waits until the daemon is gone. */
@@ -136,9 +147,29 @@ export class Mount {
     this.#pid = undefined;
   }
 
-  /** Kills the daemon. The mount stays as a dead one. */
+  /** Kills the daemon, and its keeper before. The mount stays as a dead one. */
   async kill9(): Promise<void> {
+    for (const pid of this.#keeperPids()) await killNow(pid);
     await killNow(this.pid);
+  }
+
+  /** Kills the daemon alone; the keeper starts another one. Gives the pid of the one that is killed. */
+  killDaemon(): number {
+    const [pid] = this.#daemonPids();
+    if (pid === undefined) return 0;
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // The last kill was just before.
+    }
+    return pid;
+  }
+
+  /** The pid of the keeper. */
+  get keeperPid(): number {
+    const [pid] = this.#keeperPids();
+    if (pid === undefined) throw new Error(`no keeper is registered in ${this.runtime}`);
+    return pid;
   }
 
   async remount(): Promise<void> {
@@ -165,14 +196,15 @@ export class Mount {
 
   /** Kills the daemon, unmounts, removes. */
   async clear(): Promise<void> {
-    for (const pid of this.#daemonPids()) await killNow(pid);
+    for (const pid of [...this.#keeperPids(), ...this.#daemonPids()]) await killNow(pid);
     removePlace(this.place);
     this.#guard.dismiss();
   }
 
   async #command(commandArguments: readonly string[], environment: Readonly<Record<string, string>>): Promise<Outcome> {
     const { uid } = this.#options;
-    return run(process.execPath, [join(repositoryRoot, 'dist/tools/main.js'), ...commandArguments], {
+    const [program, ...first] = [...this.#options.prefix ?? [], process.execPath];
+    return run(program!, [...first, join(repositoryRoot, 'dist/tools/main.js'), ...commandArguments], {
       cwd: this.place,
       environment: { TIDEMARK_RUNTIME_DIR: this.runtime, ...this.#options.environment, ...environment },
       ...(uid === undefined ? {} : { uid }),
@@ -188,10 +220,24 @@ export class Mount {
 
   /** Daemons registered in our own runtime directory that live. */
   #daemonPids(): number[] {
+    return this.#entries().map(({ pid }) => pid).filter((pid) => existsSync(`/proc/${pid}/exe`));
+  }
+
+  #keeperPids(): number[] {
+    return this.#entries().flatMap(({ keeper }) => keeper?.pid ?? []).filter((pid) => existsSync(`/proc/${pid}/exe`));
+  }
+
+  /** The registry's entry. Throws when there is none. */
+  registered(): RegistryEntry {
+    const [entry] = this.#entries();
+    if (entry === undefined) throw new Error(`nothing is registered in ${this.runtime}`);
+    return entry;
+  }
+
+  #entries(): RegistryEntry[] {
     if (!existsSync(this.runtime)) return [];
-    const entries = readdirSync(this.runtime).filter((name) => name.endsWith('.json'));
-    const pids = entries.map((name) => (JSON.parse(readFileSync(join(this.runtime, name), 'utf8')) as { pid: number }).pid);
-    return pids.filter((pid) => existsSync(`/proc/${pid}/exe`));
+    const names = readdirSync(this.runtime).filter((name) => name.endsWith('.json'));
+    return names.map((name) => JSON.parse(readFileSync(join(this.runtime, name), 'utf8')) as RegistryEntry);
   }
 }
 
@@ -201,8 +247,8 @@ class Guard {
 
   constructor(place: string) {
     const script = [
-      'pid=; while read -r word; do [ "$word" = done ] && exit; pid=$word; done',
-      '[ -n "$pid" ] && kill -9 "$pid"',
+      'pids=; while read -r words; do [ "$words" = done ] && exit; pids=$words; done',
+      '[ -n "$pids" ] && kill -9 $pids',
       // The latest mount first; then loop devices on files of the place that nothing was mounted from.
       'tac /proc/self/mountinfo | while read -r _ _ _ _ path _; do case $path in "$1"/*) umount -l "$path";; esac; done',
       'losetup --list --noheadings --output NAME,BACK-FILE | while read -r device file; do case $file in "$1"/*) losetup -d "$device";; esac; done',
@@ -213,8 +259,9 @@ class Guard {
     this.#shell.stdin.on('error', () => undefined);
   }
 
-  watch(pid: number): void {
-    this.#shell.stdin.write(`${pid}\n`);
+  /** The keeper first: it would start another daemon. */
+  watch(pids: readonly number[]): void {
+    this.#shell.stdin.write(`${pids.join(' ')}\n`);
   }
 
   dismiss(): void {

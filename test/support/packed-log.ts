@@ -5,11 +5,11 @@
  * Invariants:
  * 1. `records` tells of every record its LSN and bytes, in order.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32c } from '../../engine/crc32c.js';
 import { makeFileId } from '../../engine/ids.js';
-import { recordType } from '../../engine/log-format.js';
+import { recordType, segmentFileName } from '../../engine/log-format.js';
 import type { RecordHeader } from '../../engine/log-format.js';
 import { LogReader } from '../../engine/log-reader.js';
 import type { Damage } from '../../engine/log-reader.js';
@@ -70,7 +70,9 @@ export class PackedLog {
 
   async packOne(segment: number, keep: (lsn: number) => boolean, more: Partial<PackOptions> = {}): Promise<PackResult> {
     const { unsharedBytes } = await loadAddon();
-    const options: PackOptions = { directory: this.log, segment, packableBelow: this.writer.end, crc: crc32c, unsharedBytes, leastShare: 0, ...more };
+    const path = join(this.log, segmentFileName(segment));
+    const ownBytes = existsSync(path) ? unsharedBytes(path) : 0;
+    const options: PackOptions = { directory: this.log, segment, packableBelow: this.writer.end, crc: crc32c, ownBytes, leastShare: 0, ...more };
     return packSegment(options, ({ lsn }) => keep(lsn));
   }
 

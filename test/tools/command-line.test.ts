@@ -33,7 +33,7 @@ function says(t: Test, result: Result, status: number, line: RegExp): void {
 t.test('help and version are no errors', async (t) => {
   const help = run('--help');
   t.equal(help.status, 0);
-  for (const command of ['mount', 'unmount', 'status', 'metrics', 'log', 'cat', 'diff', 'ls', 'restore', 'pin', 'unpin', 'pins', 'verify', 'alarms']) t.match(help.stdout, new RegExp(`^  ${command} `, 'm'));
+  for (const command of ['mount', 'unmount', 'status', 'metrics', 'log', 'cat', 'diff', 'ls', 'restore', 'pin', 'unpin', 'pins', 'verify', 'backup', 'alarms', 'samba', 'doctor']) t.match(help.stdout, new RegExp(`^  ${command} `, 'm'));
   const version = run('--version');
   t.equal(version.status, 0);
   t.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
@@ -52,10 +52,10 @@ t.test('wrong usage has status 2', async (t) => {
   says(t, run('diff', '/etc'), 2, /required option '--from <T>'/);
   says(t, run('restore', '/etc'), 2, /required option '--at <T>'/);
   says(t, run('mount'), 2, /missing required argument 'DIR'/);
-  says(t, run('mount', '/tmp', '--history=sometimes'), 2, /Allowed choices are strict, relaxed/);
+  says(t, run('mount', '/tmp', '--history=sometimes'), 2, /Allowed choices are exact, strict, relaxed/);
   says(t, run('mount', '/tmp', '--interval=fast'), 2, /Write it like 500ms or 1s/);
   says(t, run('mount', '/tmp', '--interval=1h'), 2, /from 10ms to 1m/);
-  says(t, run('mount', '/tmp', '--driver=other'), 2, /Allowed choices are native/);
+  says(t, run('mount', '/tmp', '--driver=other'), 2, /Allowed choices are native, fuse-native/);
   says(t, run('log', '/tmp', '--limit=0'), 2, /whole number from 1/);
   says(t, run('pin', '/tmp', 'a/b'), 2, /no slash/);
   says(t, run('pin', '/tmp', 'txn-5'), 2, /already means a transaction/);

@@ -19,8 +19,9 @@ class Refusal extends Error {
 const never = (): Promise<never> => Promise.reject(new Error('not asked in these tests'));
 
 const handlers: Handlers = {
-  status: never, diff: never, trace: never, deleted: never, pin: never, unpin: never, verify: never, hold: never, release: never, pins: never,
-  alarms: never, 'alarms-change': never, 'alarms-test': never, 'alarms-acknowledge': never, 'alarms-digest': never, policy: never, prune: never,
+  status: never, diff: never, trace: never, deleted: never, pin: never, unpin: never, verify: never, hold: never, hidden: never, release: never, pins: never,
+  alarms: never, 'alarms-change': never, 'alarms-test': never, 'alarms-acknowledge': never, 'alarms-release': never, 'alarms-digest': never, policy: never, prune: never, upgrade: never, bin: never, undelete: never, undo: never, pair: never,
+  'backup-add': never, 'backup-list': never, 'backup-run': never, 'backup-change': never, 'backup-changes': never,
   moment: async ({ text }) => ({ txid: String(text.length), timeNs: '0' }),
   log: async (request, connection) => {
     for (let index = 0; index < (request.limit ?? 0); index += 1) {

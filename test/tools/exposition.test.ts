@@ -8,10 +8,11 @@ import { parseExposition, sampleOf } from '../support/exposition.js';
 
 const volume = (directory: string, ...operations: readonly OperationLatency[]): StatusReply => ({
   id: '0'.repeat(32), txid: '7', lastTimeNs: '1795330800500000000', oldestNs: '0', transactions: 7, historyBytes: '1048576', indexLagBytes: '96', externalTransactions: 0,
-  pid: 1, directory, mountpoint: directory, log: '/log', driver: 'native', protocol: '7.45', features: [], knownInodes: 3, openHandles: 2, operations, notices: ['one'],
+  pid: 1, directory, mountpoint: directory, log: '/log', driver: 'native', protocol: '7.45', features: [], knownInodes: 3, openHandles: 2, operations, notices: ['one'], backups: [],
+  isKept: true, keptLayout: 1, restarts: { count: 4, lastMs: 1_795_330_800_000, why: 'signal: Killed', pauseMs: 700 },
   alarms: [{ alarm: 'disk', what: 'full', remedy: 'make room', sinceMs: 0, isAcknowledged: false }],
   scrub: { position: 9, progress: 0.25, rounds: 3, roundEndedMs: 1_795_330_800_000, records: 12, faults: [] },
-  disk: { freeBytes: 5, totalBytes: 10, fullInDays: 2 },
+  room: 'enough', disk: { freeBytes: 5, totalBytes: 10, fullInDays: 2 },
 });
 
 t.test('every line can be read, and histograms are cumulative', async (t) => {
@@ -44,6 +45,7 @@ t.test('the other numbers of a volume', async (t) => {
     tidemark_index_lag_bytes: 96,
     tidemark_known_inodes: 3,
     tidemark_open_handles: 2,
+    tidemark_daemon_restarts: 4,
     tidemark_notices: 1,
     tidemark_scrub_progress_ratio: 0.25,
     tidemark_scrub_rounds: 3,

@@ -2,7 +2,7 @@
  * Moments as users write them: each form finds its snapshot, in commands and below `.snapshots` alike, and what cannot be
  * read, lies ahead or lies before all history is refused.
  */
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { withMount } from '../support/mount.js';
@@ -72,8 +72,13 @@ void t.test('moments that cannot be are refused', async (t) => {
 
 void t.test('listed names resolve, in order, and in each directory only when something in it changed', async (t) => {
   await withMount(t, {}, async (mount) => {
+    mkdirSync(mount.path('folder'));
     for (let version = 0; version < 5; version += 1) {
       writeFileSync(mount.path(`file-${version}`), `${version}\n`);
+      writeFileSync(mount.path('folder', 'file'), `${version}\n`);
+      // Lists are remembered for a while, and made again when there is more to tell.
+      const newest = readdirSync(mount.path('folder', '.snapshots')).sort().at(-1) ?? '';
+      t.equal(readFileSync(mount.path('folder', '.snapshots', newest, 'file'), 'utf8'), `${version}\n`, `the newest of a list shows version ${version}`);
       await sleep(300);
     }
     const names = readdirSync(mount.path('.snapshots'));

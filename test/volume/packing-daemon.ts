@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { loadAddon } from '../../engine/native.js';
-import { recordType } from '../../engine/log-format.js';
+import { recordType, segmentFileName } from '../../engine/log-format.js';
 import { packSegment } from '../../engine/segment-packing.js';
 import { VolumeError } from '../../engine/errors.js';
 import type { PackResult } from '../../engine/segment-packing.js';
@@ -31,7 +31,7 @@ async function packWithout(inode: bigint): Promise<PackResult[]> {
   for (let segment = 1; segment <= readdirSync(log).length; segment++) {
     const packableBelow = Number(volume.native.packableBelow());
     try {
-      results.push(packSegment({ directory: log, segment, packableBelow, crc: crc32c, unsharedBytes }, ({ type, buffer, start }) =>
+      results.push(packSegment({ directory: log, segment, packableBelow, crc: crc32c, ownBytes: unsharedBytes(join(log, segmentFileName(segment))) }, ({ type, buffer, start }) =>
         type !== recordType.extent || buffer.readBigUInt64LE(start + 24) !== inode));
     } catch (error) {
       if (error instanceof VolumeError && error.code === 'EINVAL') return results;

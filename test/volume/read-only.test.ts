@@ -6,6 +6,7 @@ import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, writeFileSync 
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { nativeOnly } from '../support/driver.js';
 import { withMount } from '../support/mount.js';
 import { isRoot } from '../support/places.js';
 import { run, runWell } from '../support/processes.js';
@@ -62,7 +63,7 @@ void t.test('inode numbers of the past are stable, differ from live ones, and ar
   });
 });
 
-void t.test('setuid does not act in the past', { skip: isRoot ? false : 'needs root' }, async (t) => {
+void t.test('setuid does not act in the past', { skip: isRoot ? nativeOnly('lets only the user in who mounts') : 'needs root' }, async (t) => {
   await withMount(t, {}, async (mount) => {
     const program = mount.path('id');
     await runWell('cp', ['/usr/bin/id', program]);

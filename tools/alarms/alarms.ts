@@ -6,23 +6,37 @@
  */
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
+import { judgeMassChange, judgePair } from '../../engine/alarm-rules.js';
+import type { BackupReading, PairReading } from '../../engine/alarm-rules.js';
+import type { SpaceSample } from '../../engine/forecast.js';
 import type { Volume } from '../../engine/volume.js';
+import type { Mounted } from '../../fs/mount.js';
+import type { MassChange } from '../../native/types.js';
 import type { AlarmsReply, UpkeepFacts } from '../protocol.js';
 import { changeConfig, defaultConfig, keepConfig, readConfig, sinkName } from './config.js';
 import type { AlarmChange, AlarmConfig } from './config.js';
 import type { Courier } from './courier.js';
 import { Dispatcher } from './dispatcher.js';
 import type { SinkResult } from './dispatcher.js';
+import { MassChanges } from './mass-change/mass-changes.js';
 import { alarmMessage, digestMessage, testMessage } from './message.js';
 import type { Sender } from './message.js';
 import { Watcher } from './watcher.js';
 
 export interface AlarmsOptions {
   readonly volume: Volume;
+  readonly mounted: Mounted;
   /** The protected directory, as people know it. */
   readonly directory: string;
   readonly logger: Logger;
   readonly courier: Courier;
+  readonly backups: () => BackupReading;
+  readonly pair: () => PairReading;
+}
+
+export interface Measured {
+  readonly samples: readonly SpaceSample[];
+  readonly totalBytes: number;
 }
 
 export class Alarms {
@@ -30,21 +44,24 @@ export class Alarms {
   readonly #sender: Sender;
   readonly #dispatcher: Dispatcher;
   readonly #watcher: Watcher;
+  readonly #massChanges: MassChanges;
   #config: AlarmConfig;
 
   /** Begins to look. A configuration that is no good is said, and the defaults hold. */
   constructor(options: AlarmsOptions) {
-    const { volume, directory, logger, courier } = options;
+    const { volume, mounted, directory, logger, courier } = options;
     this.#options = options;
     this.#sender = { host: hostname(), volume: directory };
     this.#dispatcher = new Dispatcher(logger, courier);
     this.#config = this.#readOrDefault();
+    this.#massChanges = new MassChanges({ volume, mounted, directory, logger, onIncident: () => this.#judgeMassChange() });
     this.#watcher = new Watcher({
-      volume, logger, config: () => this.#config,
+      volume, logger, config: () => this.#config, massChange: () => this.#massChanges.reading(), backups: options.backups, pair: options.pair,
       onTold: (told) => void this.#dispatcher.send(this.#config.sinks, alarmMessage(this.#sender, told, Date.now())),
       onDigest: (lines) => void this.#dispatcher.send(this.#config.sinks.filter(({ digest }) => digest), digestMessage(this.#sender, Date.now(), lines)),
     });
     volume.upkeep.scrub.run(this.#config.scrub);
+    this.#massChanges.configure(this.#config.massChange);
     void this.#watcher.look();
   }
 
@@ -54,14 +71,24 @@ export class Alarms {
 
   /** What `status` and the metrics tell. */
   facts(): UpkeepFacts {
+    // One that goes on has more to tell by now.
+    this.#judgeMassChange();
+    this.pairChanged();
     const { state, progress, failure } = this.#options.volume.upkeep.scrub;
     const reading = this.#watcher.reading;
     const { position, rounds, roundEndedMs, records, faults } = state;
     return {
       alarms: this.#watcher.raised(),
+      room: this.#options.volume.room.verdict,
       scrub: { position, progress, rounds, roundEndedMs, records, faults, ...(failure === undefined ? {} : { failure }) },
       ...(reading === undefined ? {} : { disk: { freeBytes: reading.freeBytes, totalBytes: reading.totalBytes, ...(reading.fullInDays === undefined ? {} : { fullInDays: reading.fullInDays }) } }),
     };
+  }
+
+  /** What was measured of the disk; undefined before the first look. */
+  measured(): Measured | undefined {
+    const { reading, samples } = this.#watcher;
+    return reading === undefined ? undefined : { samples, totalBytes: reading.totalBytes };
   }
 
   /** Throws VolumeError, and then nothing has changed. */
@@ -72,6 +99,7 @@ export class Alarms {
     keepConfig(upkeep.store, config);
     this.#config = config;
     upkeep.scrub.run(config.scrub);
+    this.#massChanges.configure(config.massChange);
     await this.#watcher.look();
     return this.show();
   }
@@ -84,14 +112,42 @@ export class Alarms {
     return this.#watcher.acknowledge();
   }
 
+  /** The addon has noticed one. */
+  massChange(change: MassChange): void {
+    this.#massChanges.notice(change);
+  }
+
+  /** How a pair works has changed: that is told at once. */
+  pairChanged(): void {
+    this.#watcher.judge('pair', judgePair({ pair: this.#options.pair() }), Date.now());
+  }
+
+  /** Until the returned function is called, what this process changes is no mass change. */
+  exempt(pid: number): () => void {
+    return this.#massChanges.exempt(pid);
+  }
+
+  /** Lets the processes go on that were stopped for a mass change; returns how many there still were. */
+  release(): number {
+    const count = this.#massChanges.release();
+    this.#judgeMassChange();
+    return count;
+  }
+
   /** Sends the digest now; returns the sinks that want it. */
   async digest(): Promise<string[]> {
     await this.#watcher.digest();
     return this.#config.sinks.filter(({ digest }) => digest).map(sinkName);
   }
 
-  close(): Promise<void> {
-    return this.#watcher.close();
+  async close(): Promise<void> {
+    await this.#watcher.close();
+    await this.#massChanges.close();
+  }
+
+  #judgeMassChange(): void {
+    const nowMs = Date.now();
+    this.#watcher.judge('mass-change', judgeMassChange({ atMs: nowMs, massChange: this.#massChanges.reading() }), nowMs);
   }
 
   #readOrDefault(): AlarmConfig {

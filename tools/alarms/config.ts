@@ -13,10 +13,12 @@ import { defaultLimits } from '../../engine/alarm-rules.js';
 import { codeOf, VolumeError } from '../../engine/errors.js';
 import { defaultScrubSettings } from '../../engine/scrub-pace.js';
 import { replaceFile, syncDirectory } from '../../engine/store-files.js';
+import { defined } from '../defined.js';
 
 export const sinksMax = 20;
 const absolutePath = z.string().startsWith('/').max(4096);
-const address = z.string().regex(/^[^\s<>@,;]+@[^\s<>@,;]+$/).max(254);
+/** One that a mail can be sent to or from. */
+export const addressSchema = z.string().regex(/^[^\s<>@,;]+@[^\s<>@,;]+$/).max(254);
 const digest = z.boolean();
 
 export const sinkSchema = z.discriminatedUnion('type', [
@@ -24,7 +26,7 @@ export const sinkSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('command'), path: absolutePath, digest }),
   z.strictObject({ type: z.literal('webhook'), url: z.url({ protocol: /^https?$/ }).max(2048).refine((url) => !/^https?:\/\/[^/?#]*@/i.test(url), 'no user and password'), digest }),
   z.strictObject({
-    type: z.literal('mail'), to: address, from: address, digest,
+    type: z.literal('mail'), to: addressSchema, from: addressSchema, digest,
     /** smtp://[user@]host[:port] or smtps://…, without a password. */
     smtp: z.url({ protocol: /^smtps?$/ }).max(1024).refine((url) => !/^smtps?:\/\/[^/?#]*:[^/?#]*@/i.test(url), 'no password'),
     passwordFile: absolutePath.optional(),
@@ -44,21 +46,28 @@ const limits = z.strictObject({
   diskFreePercent: z.number().min(0).max(100),
 });
 const scrub = z.strictObject({ roundMs: z.number().int().min(1000).max(3650 * dayMs), bytesPerSecond: z.number().int().min(64 << 10).max(2 ** 40) });
+export const massChangeModes = ['off', 'alarm', 'hold'] as const;
+const massChange = z.strictObject({ mode: z.enum(massChangeModes), files: z.number().int().min(10).max(10_000) });
 const digestAt = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/);
 const checkEveryMs = z.number().int().min(1000).max(3_600_000);
 
-const configSchema = z.strictObject({ format: z.literal(1), checkEveryMs, digestAt, limits, scrub, sinks: z.array(sinkSchema).max(sinksMax) });
+const defaultMassChange = { mode: 'alarm', files: 60 } as const;
+const configSchema = z.strictObject({
+  format: z.literal(1), checkEveryMs, digestAt, limits, scrub, massChange: massChange.default(defaultMassChange), sinks: z.array(sinkSchema).max(sinksMax),
+});
 export type AlarmConfig = z.infer<typeof configSchema>;
 
 /** What `tidemark alarms` can ask for at once. */
 export const changeSchema = z.strictObject({
   add: sinkSchema.optional(), remove: z.string().max(4200).optional(), limits: limits.partial().optional(), scrub: scrub.partial().optional(),
+  massChange: massChange.partial().optional(),
   digestAt: digestAt.optional(), checkEveryMs: checkEveryMs.optional(),
 });
 export type AlarmChange = z.infer<typeof changeSchema>;
 
 export const defaultConfig: AlarmConfig = {
-  format: 1, checkEveryMs: 15_000, digestAt: '07:00', limits: { ...defaultLimits }, scrub: { ...defaultScrubSettings }, sinks: [{ type: 'log', digest: false }],
+  format: 1, checkEveryMs: 15_000, digestAt: '07:00', limits: { ...defaultLimits }, scrub: { ...defaultScrubSettings },
+  massChange: { ...defaultMassChange }, sinks: [{ type: 'log', digest: false }],
 };
 
 /** As users write it, and take it away again. */
@@ -84,6 +93,7 @@ export function changeConfig(config: AlarmConfig, change: AlarmChange): AlarmCon
   if (sinks.length > sinksMax) throw new VolumeError('EINVAL', `there are ${sinksMax} sinks already; remove one first: --remove-sink`);
   return {
     ...config, sinks, limits: { ...config.limits, ...defined(change.limits) }, scrub: { ...config.scrub, ...defined(change.scrub) },
+    massChange: { ...config.massChange, ...defined(change.massChange) },
     digestAt: change.digestAt ?? config.digestAt, checkEveryMs: change.checkEveryMs ?? config.checkEveryMs,
   };
 }
@@ -129,9 +139,4 @@ function without(sinks: readonly Sink[], name: string): Sink[] {
 
 function withoutIfThere(sinks: readonly Sink[], name: string): Sink[] {
   return sinks.filter((sink) => sinkName(sink) !== name);
-}
-
-/** Without the fields that are undefined: those must not take the place of what is there. */
-function defined<T extends object>(fields: T | undefined): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(fields ?? {}).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }

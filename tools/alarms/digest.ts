@@ -2,7 +2,7 @@
  * The daily digest: when it is due, and what it says. Pure.
  */
 import type { ScrubState } from '../../engine/scrub-state.js';
-import { counted, localTime, sizeText } from '../format.js';
+import { counted, localTime, nsOfMs, sizeText } from '../format.js';
 import type { DigestMemory } from './memory.js';
 
 export interface DigestFacts {
@@ -48,5 +48,5 @@ export function scrubText(scrub: Pick<ScrubState, 'rounds' | 'roundEndedMs' | 'f
 }
 
 function localMs(atMs: number): string {
-  return localTime(BigInt(Math.round(atMs)) * 1_000_000n);
+  return localTime(nsOfMs(atMs));
 }

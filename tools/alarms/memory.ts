@@ -14,13 +14,13 @@ import type { SpaceSample } from '../../engine/forecast.js';
 
 const ms = z.number().int();
 const alarm = z.strictObject({
-  badSinceMs: ms.optional(), goodSinceMs: ms.optional(), raisedAtMs: ms.optional(), toldAtMs: ms.optional(), what: z.string().optional(), weight: z.number(),
+  badSinceMs: ms.optional(), goodSinceMs: ms.optional(), raisedAtMs: ms.optional(), toldAtMs: ms.optional(), what: z.string().optional(), remedy: z.string().optional(), weight: z.number(),
   isAcknowledged: z.boolean().optional(),
 });
 const memorySchema = z.strictObject({
   format: z.literal(1),
   alarms: z.partialRecord(z.enum(alarmNames), alarm),
-  samples: z.array(z.strictObject({ atMs: ms, freeBytes: z.number() })).max(samplesMax),
+  samples: z.array(z.strictObject({ atMs: ms, freeBytes: z.number(), historyBytes: z.number().optional() })).max(samplesMax),
   digest: z.strictObject({ atMs: ms, transactions: z.number(), historyBytes: z.number().optional(), told: z.array(z.string()).max(100) }).optional(),
 });
 

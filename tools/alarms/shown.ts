@@ -1,25 +1,33 @@
 /**
  * How the looking-after of a volume looks in `status` and `alarms`: for people and as JSON. Pure.
  */
-import { jsonTime, localTime, sizeText } from '../format.js';
+import { jsonTime, localTime, nsOfMs, sizeText } from '../format.js';
 import type { AlarmItem, UpkeepFacts } from '../protocol.js';
 import { sinkName } from './config.js';
 import type { AlarmConfig, Sink } from './config.js';
 import { scrubText } from './digest.js';
 
+const roomTexts: Readonly<Record<UpkeepFacts['room'], string | undefined>> = {
+  enough: undefined,
+  short: 'the disk is almost full: the oldest history is being given up',
+  none: 'the disk is full and no more history may be given up (`tidemark policy --at-least`, pins): who writes is told so',
+};
+
 /** The lines of `status`. */
 export function textUpkeep(facts: UpkeepFacts): string {
-  const { scrub, disk, alarms } = facts;
+  const { scrub, disk, alarms, room } = facts;
   const days = disk?.fullInDays === undefined ? '' : `, full in ${disk.fullInDays.toFixed(1)} days at the present rate`;
   return [
     ...(disk === undefined ? [] : [`  disk      ${sizeText(disk.freeBytes)} of ${sizeText(disk.totalBytes)} free${days}\n`]),
+    ...(roomTexts[room] === undefined ? [] : [`  room      ${roomTexts[room]}\n`]),
     `  scrub     ${scrubText(scrub, scrub.progress).replace(/^scrub: /, '')}\n`,
     ...alarms.map((item) => `  ALARM     ${alarmText(item)}\n`),
   ].join('');
 }
 
-export function jsonUpkeep({ scrub, disk, alarms }: UpkeepFacts): object {
+export function jsonUpkeep({ scrub, disk, alarms, room }: UpkeepFacts): object {
   return {
+    room,
     freeBytes: disk?.freeBytes ?? null,
     diskFullInDays: disk?.fullInDays ?? null,
     scrub: {
@@ -31,12 +39,12 @@ export function jsonUpkeep({ scrub, disk, alarms }: UpkeepFacts): object {
 }
 
 export function alarmText({ alarm, what, remedy, sinceMs, isAcknowledged }: AlarmItem): string {
-  return `${alarm}: ${what}, since ${localTime(nsOf(sinceMs))}${isAcknowledged ? ' (acknowledged)' : ''}; ${remedy}`;
+  return `${alarm}: ${what}, since ${localTime(nsOfMs(sinceMs))}${isAcknowledged ? ' (acknowledged)' : ''}; ${remedy}`;
 }
 
 /** All there is to choose, and the options that choose it. */
 export function textConfig(config: AlarmConfig): string {
-  const { limits, scrub, sinks } = config;
+  const { limits, scrub, massChange, sinks } = config;
   return [
     ...(sinks.length === 0 ? ['  no sinks: nobody is told (--add-sink)\n'] : sinks.map((sink) => `  sink      ${textSink(sink)}\n`)),
     `  checked   every ${durationText(config.checkEveryMs)} (--check-every), digest at ${config.digestAt} (--digest-at)\n`,
@@ -44,12 +52,13 @@ export function textConfig(config: AlarmConfig): string {
     `  log       not synced for ${durationText(limits.logSyncMs)} though records wait (--log-sync-time)\n`,
     `  disk      full in ${limits.diskDays} days (--disk-days), or less than ${limits.diskFreePercent} % (at most 50 GiB) free (--disk-free)\n`,
     `  scrub     a round in ${durationText(scrub.roundMs)} (--scrub-round), at most ${sizeText(scrub.bytesPerSecond)} a second (--scrub-rate)\n`,
+    `  mass      ${massChange.mode}, from ${massChange.files} files overwritten within 10 s, or ${Math.ceil(massChange.files * 1.5)} removed or renamed (--mass-change, --mass-change-files)\n`,
   ].join('');
 }
 
 export function jsonConfig(config: AlarmConfig): object {
-  const { checkEveryMs, digestAt, limits, scrub, sinks } = config;
-  return { sinks: sinks.map((sink) => ({ name: sinkName(sink), ...sink })), checkEveryMs, digestAt, limits, scrubRoundMs: scrub.roundMs, scrubBytesPerSecond: scrub.bytesPerSecond };
+  const { checkEveryMs, digestAt, limits, scrub, massChange, sinks } = config;
+  return { sinks: sinks.map((sink) => ({ name: sinkName(sink), ...sink })), checkEveryMs, digestAt, limits, scrubRoundMs: scrub.roundMs, scrubBytesPerSecond: scrub.bytesPerSecond, massChange };
 }
 
 function textSink(sink: Sink): string {
@@ -68,9 +77,5 @@ export function durationText(ms: number): string {
 }
 
 function jsonMs(ms: number): string {
-  return jsonTime(nsOf(ms));
-}
-
-function nsOf(ms: number): bigint {
-  return BigInt(Math.round(ms)) * 1_000_000n;
+  return jsonTime(nsOfMs(ms));
 }

@@ -12,7 +12,7 @@ import { InvalidArgumentError } from 'commander';
 import { codeOf, CommandError, UsageError } from '../errors.js';
 import { isWithin } from '../byte-path.js';
 import { isOurs, mountTable } from '../mounts.js';
-import { sinkSchema } from './config.js';
+import { addressSchema, sinkSchema } from './config.js';
 import type { Sink } from './config.js';
 
 /** A sink as it was named; only mail needs more. */
@@ -35,7 +35,7 @@ export function parseSinkName(text: string): NamedSink {
   if (text === 'log') return { type: 'log' };
   const [, kind, rest = ''] = /^(command|webhook|mail):(.+)$/s.exec(text) ?? [];
   if (kind === 'command') return { type: 'command', path: resolve(rest) };
-  if (kind === 'mail') return { type: 'mail', to: checkedAddress(rest) };
+  if (kind === 'mail') return { type: 'mail', to: parseAddress(rest) };
   if (kind === 'webhook') return { type: 'webhook', url: checkedUrl(rest) };
   if (/^https?:/i.test(text)) return { type: 'webhook', url: checkedUrl(text) };
   throw new InvalidArgumentError('There is no such sink; write log, command:PATH, webhook:URL or mail:ADDRESS.');
@@ -50,7 +50,8 @@ export function parseSmtp(text: string): string {
 }
 
 export function parseAddress(text: string): string {
-  return checkedAddress(text);
+  if (!addressSchema.safeParse(text).success) throw new InvalidArgumentError('It is no mail address; write it like mail:admin@example.org.');
+  return text;
 }
 
 /** The sink with all its options. Throws UsageError when they make no sense together, CommandError when what it names is not as it must be. */
@@ -124,9 +125,4 @@ function checkedUrl(text: string): string {
   if (url === undefined || !/^https?:$/.test(url.protocol)) throw new InvalidArgumentError('It is no URL; write it like webhook:https://hooks.example.org/path.');
   if (url.username !== '' || url.password !== '') throw new InvalidArgumentError('A URL with user and password is not accepted; use a secret path or a command.');
   return url.href;
-}
-
-function checkedAddress(text: string): string {
-  if (!/^[^\s<>@,;]+@[^\s<>@,;]+$/.test(text) || text.length > 254) throw new InvalidArgumentError('It is no mail address; write it like mail:admin@example.org.');
-  return text;
 }

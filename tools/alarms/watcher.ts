@@ -9,10 +9,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { alarmNames, rules } from '../../engine/alarm-rules.js';
-import type { AlarmName, Reading } from '../../engine/alarm-rules.js';
+import type { AlarmName, BackupReading, PairReading, MassChangeReading, Reading, Verdict } from '../../engine/alarm-rules.js';
 import { acknowledge, firstMemory, step } from '../../engine/alarm-states.js';
 import type { AlarmMemory } from '../../engine/alarm-states.js';
 import { daysUntilFull, withSample } from '../../engine/forecast.js';
+import type { SpaceSample } from '../../engine/forecast.js';
 import type { Volume } from '../../engine/volume.js';
 import type { AlarmItem } from '../protocol.js';
 import type { AlarmConfig } from './config.js';
@@ -24,6 +25,9 @@ import type { Told } from './message.js';
 export interface WatcherOptions {
   readonly volume: Pick<Volume, 'upkeep' | 'status'>;
   readonly config: () => AlarmConfig;
+  readonly massChange: () => MassChangeReading | undefined;
+  readonly backups: () => BackupReading;
+  readonly pair: () => PairReading;
   readonly onTold: (told: Told) => void;
   readonly onDigest: (lines: readonly string[]) => void;
   readonly logger: Logger;
@@ -57,11 +61,16 @@ export class Watcher {
     return this.#reading;
   }
 
+  /** What was measured each hour. */
+  get samples(): readonly SpaceSample[] {
+    return this.#memory.samples;
+  }
+
   /** The alarms that are raised. */
   raised(): AlarmItem[] {
     return alarmNames.flatMap((alarm): AlarmItem[] => {
-      const { raisedAtMs, what = '', isAcknowledged = false } = this.#memory.alarms[alarm] ?? firstMemory;
-      return raisedAtMs === undefined ? [] : [{ alarm, what, remedy: rules[alarm].remedy, sinceMs: raisedAtMs, isAcknowledged }];
+      const { raisedAtMs, what = '', remedy = rules[alarm].remedy, isAcknowledged = false } = this.#memory.alarms[alarm] ?? firstMemory;
+      return raisedAtMs === undefined ? [] : [{ alarm, what, remedy, sinceMs: raisedAtMs, isAcknowledged }];
     });
   }
 
@@ -73,6 +82,19 @@ export class Watcher {
       if (!this.#isClosed) this.#timer = setTimeout(() => void this.look(), this.#options.config().checkEveryMs).unref();
     });
     await this.#looking;
+  }
+
+  /** As a look does with every alarm, for one that cannot wait. */
+  judge(alarm: AlarmName, verdict: Verdict, nowMs: number): void {
+    const { limits } = this.#options.config();
+    const known = this.#memory.alarms[alarm] ?? firstMemory;
+    const { memory, event } = step(known, verdict, rules[alarm], { nowMs, limits });
+    this.#remember(alarm, memory);
+    if (event === undefined) return;
+    const told: Told = { event, alarm, what: memory.what ?? known.what ?? '', remedy: memory.remedy ?? rules[alarm].remedy, sinceMs: memory.raisedAtMs ?? known.raisedAtMs ?? nowMs };
+    this.#note(`${new Date(nowMs).toISOString()} ${event}: ${told.what}`);
+    this.#options.onTold(told);
+    this.#keep();
   }
 
   /** What is raised now is known, and told no more unless it gets worse. Returns how many. */
@@ -114,8 +136,9 @@ export class Watcher {
       const before = this.#memory;
       const sample = { atMs: read.atMs, freeBytes: read.freeBytes };
       this.#memory = { ...before, samples: withSample(before.samples, sample) };
-      const reading = { ...read, fullInDays: daysUntilFull(this.#memory.samples, sample) };
+      const reading = { ...read, fullInDays: daysUntilFull(this.#memory.samples, sample), massChange: this.#options.massChange(), backups: this.#options.backups(), pair: this.#options.pair() };
       this.#judge(reading);
+      if (this.#memory.samples.at(-1) === sample) void this.#countHistory(sample);
       await this.#digestIfDue(reading);
       if (this.#isWorthKeeping(before)) this.#keep();
     } catch (error) {
@@ -123,17 +146,20 @@ export class Watcher {
     }
   }
 
+  /** Not awaited either: counting waits for the disk. */
+  async #countHistory(sample: SpaceSample): Promise<void> {
+    try {
+      const historyBytes = Number((await this.#options.volume.status()).historyBytes);
+      this.#memory = { ...this.#memory, samples: this.#memory.samples.map((one) => one === sample ? { ...one, historyBytes } : one) };
+      if (!this.#isClosed) this.#keep();
+    } catch (error) {
+      this.#complain(error, 'what history takes could not be counted');
+    }
+  }
+
   #judge(reading: Reading): void {
     const { limits } = this.#options.config();
-    for (const alarm of alarmNames) {
-      const known = this.#memory.alarms[alarm] ?? firstMemory;
-      const { memory, event } = step(known, rules[alarm].judge(reading, this.#reading, limits), rules[alarm], { nowMs: reading.atMs, limits });
-      this.#remember(alarm, memory);
-      if (event === undefined) continue;
-      const told: Told = { event, alarm, what: memory.what ?? known.what ?? '', remedy: rules[alarm].remedy, sinceMs: memory.raisedAtMs ?? known.raisedAtMs ?? reading.atMs };
-      this.#note(`${new Date(reading.atMs).toISOString()} ${event}: ${told.what}`);
-      this.#options.onTold(told);
-    }
+    for (const alarm of alarmNames) this.judge(alarm, rules[alarm].judge(reading, this.#reading, limits), reading.atMs);
     this.#reading = reading;
   }
 

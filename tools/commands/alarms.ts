@@ -2,8 +2,9 @@
  * `tidemark alarms DIR`: shows who is told of what, and changes it. Of a mounted volume the daemon is asked, and acts at once; else the file in the store is changed.
  */
 import { join } from 'node:path';
+import { Option } from 'commander';
 import type { Command } from 'commander';
-import { changeConfig, keepConfig, readConfig, sinkName } from '../alarms/config.js';
+import { changeConfig, keepConfig, massChangeModes, readConfig, sinkName } from '../alarms/config.js';
 import type { AlarmChange, AlarmConfig } from '../alarms/config.js';
 import type { SinkResult } from '../alarms/dispatcher.js';
 import { alarmText, jsonConfig, jsonUpkeep, textConfig } from '../alarms/shown.js';
@@ -32,6 +33,9 @@ interface AlarmsOptions extends SinkOptions {
   readonly scrubRate?: number;
   readonly digestAt?: string;
   readonly checkEvery?: number;
+  readonly massChange?: AlarmConfig['massChange']['mode'];
+  readonly massChangeFiles?: number;
+  readonly release?: true;
   readonly test?: true;
   readonly acknowledge?: true;
   readonly digestNow?: true;
@@ -56,6 +60,9 @@ export function addAlarms(program: Command): void {
     .option('--scrub-rate <size>', 'the most it reads in a second', parseSize)
     .option('--digest-at <HH:MM>', 'when the daily digest is sent', parseTimeOfDay)
     .option('--check-every <time>', 'how often the volume is looked at', parseDuration)
+    .addOption(new Option('--mass-change <what>', 'when many files are rewritten, removed or renamed at once').choices(massChangeModes))
+    .option('--mass-change-files <count>', '… so many, overwritten within 10 s (of removed and renamed ones half as many again)', parseNumber)
+    .option('--release', 'let the processes go on that were stopped for a mass change')
     .option('--acknowledge', 'say no more of what is raised now, unless it gets worse')
     .option('--test', 'send a test to every sink and say how each went')
     .option('--digest-now', 'send the digest now')
@@ -102,12 +109,14 @@ function changeOf(options: AlarmsOptions): AlarmChange | undefined {
   }
   const limits = given({ indexLagBytes: options.indexLag, indexLagMs: options.indexLagTime, logSyncMs: options.logSyncTime, diskDays: options.diskDays, diskFreePercent: options.diskFree });
   const scrub = given({ roundMs: options.scrubRound, bytesPerSecond: options.scrubRate });
+  const massChange = given({ mode: options.massChange, files: options.massChangeFiles });
   checkBounds(options);
-  const change = given({ add: addSink === undefined ? undefined : completeSink(addSink, options), remove: removeSink, limits, scrub, digestAt, checkEveryMs: checkEvery });
+  const change = given({ add: addSink === undefined ? undefined : completeSink(addSink, options), remove: removeSink, limits, scrub, massChange, digestAt, checkEveryMs: checkEvery });
   return change as AlarmChange | undefined;
 }
 
-function checkBounds({ indexLag, diskFree, scrubRate, diskDays, checkEvery }: AlarmsOptions): void {
+function checkBounds({ indexLag, diskFree, scrubRate, diskDays, checkEvery, massChangeFiles: files }: AlarmsOptions): void {
+  if (files !== undefined && (!Number.isInteger(files) || files < 10 || files > 10_000)) throw new UsageError('--mass-change-files is a whole number from 10 to 10000');
   if (indexLag !== undefined && indexLag < 1 << 20) throw new UsageError('--index-lag is 1M at least');
   if (diskFree !== undefined && diskFree > 100) throw new UsageError('--disk-free is a part of a hundred');
   if (diskDays !== undefined && diskDays > 3650) throw new UsageError('--disk-days is 3650 at most');
@@ -115,8 +124,8 @@ function checkBounds({ indexLag, diskFree, scrubRate, diskDays, checkEvery }: Al
   if (checkEvery !== undefined && checkEvery > 3_600_000) throw new UsageError('--check-every is 1h at most');
 }
 
-function acts({ test, acknowledge, digestNow }: AlarmsOptions): boolean {
-  return test === true || acknowledge === true || digestNow === true;
+function acts({ test, acknowledge, release, digestNow }: AlarmsOptions): boolean {
+  return test === true || acknowledge === true || release === true || digestNow === true;
 }
 
 /** Does what was asked for beyond changes; gives the results of a test. */
@@ -124,6 +133,10 @@ async function act(client: ControlClient, options: AlarmsOptions): Promise<reado
   if (options.acknowledge) {
     const { count } = await client.ask('alarms-acknowledge', {});
     await tell(options, count === 0 ? 'nothing is raised that was not acknowledged\n' : `${counted(count, 'alarm')} acknowledged\n`);
+  }
+  if (options.release) {
+    const { count } = await client.ask('alarms-release', {});
+    await tell(options, count === 0 ? 'nothing is stopped\n' : `${counted(count, 'process goes', 'processes go')} on\n`);
   }
   if (options.digestNow) {
     const { sinks } = await client.ask('alarms-digest', {});

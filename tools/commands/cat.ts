@@ -6,7 +6,7 @@ import { withDaemonIfAllowed } from '../asking.js';
 import { bytesOf, shown } from '../byte-path.js';
 import { codeOf, CommandError, isAbsent } from '../errors.js';
 import { locate } from '../locate.js';
-import { momentAt, pathAt } from '../moment.js';
+import { absentAt, momentAt, pathAt } from '../moment.js';
 
 const chunkBytes = 1024 * 1024;
 
@@ -23,7 +23,7 @@ async function cat(argument: string, options: { readonly at: string }): Promise<
   try {
     descriptor = openSync(bytesOf(pathAt(moment, located.path)), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
-    if (isAbsent(error)) throw new CommandError(`${name} did not exist at ${options.at}`, '`tidemark log` shows when it did');
+    if (isAbsent(error)) throw absentAt(name, options.at);
     if (codeOf(error) === 'ELOOP') throw new CommandError(`${name} was a symlink at ${options.at}`, '`tidemark ls` shows where to');
     throw error;
   }

@@ -58,7 +58,7 @@ export function jsonChange(change: ChangeItem): object {
 function row(change: ChangeItem): string[] {
   const path = shown(change.path as BytePath);
   const moved = change.from === undefined ? path : `${shown(change.from as BytePath)} → ${path}`;
-  const who = change.external ? 'while not mounted' : `${userText(change.uid)} ${change.command}[${change.pid}]`;
+  const who = change.external ? 'past the mount' : `${userText(change.uid)} ${change.command}[${change.pid}]`;
   const size = change.size === undefined ? '-' : sizeText(BigInt(change.size));
   return [localTime(BigInt(change.timeNs)), `txn-${change.txid}`, change.kind, size, who, moved];
 }

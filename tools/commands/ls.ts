@@ -9,7 +9,7 @@ import { CommandError, isAbsent } from '../errors.js';
 import { jsonArray, jsonTime, localTime, modeText, sizeText, table, typeText, userText } from '../format.js';
 import { daemonOf, locate } from '../locate.js';
 import type { Located } from '../locate.js';
-import { momentAt, pathAt } from '../moment.js';
+import { absentAt, momentAt, pathAt } from '../moment.js';
 import { print } from '../output.js';
 import type { DeletedItem } from '../protocol.js';
 
@@ -54,7 +54,7 @@ function listAt(path: BytePath, located: Located, options: LsOptions): Listed[] 
   try {
     top = lstatSync(bytesOf(path), { bigint: true });
   } catch (error) {
-    if (isAbsent(error)) throw new CommandError(`${shown(located.absolute)} did not exist at ${options.at ?? 'this moment'}`, '`tidemark log` shows when it did');
+    if (isAbsent(error)) throw absentAt(shown(located.absolute), options.at ?? 'this moment');
     throw error;
   }
   if (!top.isDirectory()) return [listedOf(path, located.path, top)];

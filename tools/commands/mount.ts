@@ -2,9 +2,12 @@
 import { join } from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import { driverNames } from '../../fs/drivers/names.js';
+import type { DriverName } from '../../fs/drivers/names.js';
 import { collect, parseInterval, parseListen } from '../arguments.js';
 import type { Listen } from '../arguments.js';
 import type { DaemonOptions } from '../daemon-options.js';
+import { CommandError } from '../errors.js';
 import { foreground } from '../foreground.js';
 import { launch } from '../launch.js';
 import { checkPlaces } from '../mount-checks.js';
@@ -15,14 +18,15 @@ import { ensureRuntime, logName } from '../runtime.js';
 export interface MountOptions {
   readonly foreground?: true;
   readonly everyWrite?: true;
-  readonly history: 'strict' | 'relaxed';
+  readonly history: DaemonOptions['history'];
   readonly snapshots: 'hidden' | 'visible';
   readonly snapshotAccess: 'then-and-now' | 'then';
   readonly allowOther?: true;
   readonly keepAwake: boolean;
+  readonly keeper: boolean;
   readonly interval: number;
   readonly exclude: readonly string[];
-  readonly driver: 'native';
+  readonly driver: DriverName;
   readonly metricsListen?: Listen;
   readonly json?: true;
 }
@@ -39,15 +43,16 @@ export function addMount(program: Command): void {
 export function addMountOptions(command: Command): void {
   command
     .option('--every-write', 'make each write(2) a version of its own (slower)')
-    .addOption(new Option('--history <kind>', 'strict: history survives a power cut; relaxed: overwrites do not wait for it').choices(['strict', 'relaxed']).default('strict'))
+    .addOption(new Option('--history <kind>', 'strict: history survives a power cut; exact: to the last name and time (slower); relaxed: nothing waits for it').choices(['exact', 'strict', 'relaxed']).default('strict'))
     .addOption(new Option('--snapshots <how>', 'list .snapshots in the root directory or not').choices(['hidden', 'visible']).default('hidden'))
     .addOption(new Option('--snapshot-access <rule>', 'whose permission reading the past needs').choices(['then-and-now', 'then']).default('then-and-now'))
     .option('--allow-other', 'let other users in (needs user_allow_other in /etc/fuse.conf; root always does)')
     .option('--no-keep-awake', 'let idle processors sleep between requests (saves power, slows small operations)')
+    .option('--no-keeper', 'let the mount end when its daemon dies, rather than start another daemon for it')
     .addOption(new Option('--interval <time>', 'longest time that unsynced writes stay without a version').argParser(parseInterval).default(1000, '1s'))
     .addOption(new Option('--exclude <glob>', 'keep no history of these names (may be repeated)').argParser(collect).default([], 'none'))
     .option('--metrics-listen <[address:]port>', 'serve /metrics to Prometheus there (without an address: on the loopback)', parseListen)
-    .addOption(new Option('--driver <name>', 'what speaks to the kernel').choices(['native']).default('native'));
+    .addOption(new Option('--driver <name>', 'what speaks to the kernel').choices([...driverNames]).default('native'));
 }
 
 async function mount(directoryArgument: string, mountpointArgument: string | undefined, options: MountOptions): Promise<void> {
@@ -65,19 +70,27 @@ export function daemonOptions(places: Places, options: MountOptions, until: Daem
   return {
     directory: places.directory,
     mountpoint: places.mountpoint,
-    strict: options.history === 'strict',
+    history: options.history,
     exclude: [...options.exclude],
     writeback: options.everyWrite !== true,
     intervalMs: options.interval,
     keepAwake: options.keepAwake,
     snapshotsVisible: options.snapshots === 'visible',
     snapshotAccess: options.snapshotAccess,
-    allowOther: options.allowOther === true || process.getuid?.() === 0,
+    allowOther: letsOthersIn(options),
     driver: options.driver,
+    keeper: options.keeper && options.driver === 'native',
     ...(options.metricsListen === undefined ? {} : { metricsListen: options.metricsListen }),
     log: join(ensureRuntime(), logName(places.directory)),
     until,
   };
+}
+
+/** Throws CommandError. */
+function letsOthersIn({ driver, allowOther }: MountOptions): boolean {
+  if (driver === 'native') return allowOther === true || process.getuid?.() === 0;
+  if (allowOther === true) throw new CommandError(`the driver ${driver} lets only the user in who mounts`, 'leave out --allow-other, or mount with the driver native');
+  return false;
 }
 
 /** One line, and one more on stderr for each thing that was found and repaired. */

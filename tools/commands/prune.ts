@@ -4,7 +4,7 @@ import { withDaemon } from '../asking.js';
 import { counted, jsonTime, localTime, sizeText } from '../format.js';
 import { locate } from '../locate.js';
 import { print } from '../output.js';
-import type { PruneReply } from '../protocol.js';
+import type { FloorItem, PruneReply } from '../protocol.js';
 
 interface PruneOptions {
   readonly dryRun?: true;
@@ -23,8 +23,9 @@ async function prune(directory: string, options: PruneOptions): Promise<void> {
   await print(options.json ? json(done, dryRun) : text(done, dryRun));
 }
 
-function json({ judged, gone, takesTooMuch, oldestNs, bytes }: PruneReply, dryRun: boolean): string {
-  return `${JSON.stringify({ dryRun, judged, gone, takesTooMuch, oldest: jsonTime(BigInt(oldestNs)), bytes: Number(bytes) })}\n`;
+function json({ judged, gone, takesTooMuch, oldestNs, floors, bytes }: PruneReply, dryRun: boolean): string {
+  const files = floors.map(({ youngerThanNs, objectBytes, ...rest }) => ({ ...rest, objectBytes: Number(objectBytes), youngerThan: youngerThanNs === undefined ? null : jsonTime(BigInt(youngerThanNs)) }));
+  return `${JSON.stringify({ dryRun, judged, gone, takesTooMuch, oldest: jsonTime(BigInt(oldestNs)), bytes: Number(bytes), files })}\n`;
 }
 
 function text(reply: PruneReply, dryRun: boolean): string {
@@ -33,9 +34,20 @@ function text(reply: PruneReply, dryRun: boolean): string {
   return `${whatGoes(reply, dryRun)}history takes more of the disk than the policy allows: ${more}\n`;
 }
 
-function whatGoes({ gone, oldestNs, bytes }: PruneReply, dryRun: boolean): string {
-  if (gone === 0) return 'nothing to give up: all moments are kept by the policy\n';
-  const size = sizeText(BigInt(bytes));
-  const what = dryRun ? `would go, and ${size} that only they need` : `gone; ${size} of the disk came free`;
-  return `${counted(gone, 'moment')} ${what}; history reaches back to ${localTime(BigInt(oldestNs))}\n`;
+function whatGoes({ gone, oldestNs, floors, bytes }: PruneReply, dryRun: boolean): string {
+  if (gone === 0 && floors.length === 0) return 'nothing to give up: all moments are kept by the policy\n';
+  const size = sizeText(BigInt(bytes) + floors.reduce((sum, { objectBytes }) => sum + BigInt(objectBytes), 0n));
+  const freed = dryRun ? `${size} would come free` : `${size} of the disk came free`;
+  const moments = gone === 0 ? '' : `${counted(gone, 'moment')} ${dryRun ? 'would go' : 'gone'}; `;
+  return [`${moments}${freed}; history reaches back to ${localTime(BigInt(oldestNs))}\n`, ...floors.map(ofFiles)].join('');
+}
+
+/** "of 12 files (/db=3d) only what is younger than … stays, 3 deleted or replaced ones of 1.2 MiB go whole" */
+function ofFiles({ rules, files, youngerThanNs, objects, objectBytes }: FloorItem): string {
+  const [rule = ''] = rules;
+  const limit = rule.slice(rule.lastIndexOf('=') + 1);
+  const stays = youngerThanNs !== undefined ? `only what is younger than ${localTime(BigInt(youngerThanNs))} stays`
+    : rules.length > 1 ? 'only what one of these rules keeps stays' : limit === 'none' ? 'no history stays' : `only the newest ${limit} stay`;
+  const whole = objects === 0 ? '' : `, ${counted(objects, 'deleted or replaced one')} of ${sizeText(BigInt(objectBytes))} ${objects === 1 ? 'goes' : 'go'} whole`;
+  return `of ${counted(files, 'file')} (${rules.join(', ')}) ${stays}${whole}\n`;
 }

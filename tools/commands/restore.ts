@@ -5,27 +5,23 @@
  * 1. In place it is one transaction (as far as the daemon can hold one open), so that one more restore undoes it.
  * 2. Files are read and written through the mount: the kernel decides what the one who asks may read and write.
  */
-import { lstatSync, statSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import type { Command } from 'commander';
 import { compileExcludes } from '../../engine/excludes.js';
 import { withDaemonIfAllowed } from '../asking.js';
-import { argumentPath, bytesOf, joinPath, nameOf, shown } from '../byte-path.js';
+import { bytesOf, nameOf, shown } from '../byte-path.js';
 import type { BytePath } from '../byte-path.js';
 import type { ControlClient } from '../control-client.js';
 import { CommandError, isAbsent } from '../errors.js';
 import { counted, jsonTime, localTime, sizeText } from '../format.js';
-import { absolutePath, locate } from '../locate.js';
+import { locate } from '../locate.js';
 import type { Located } from '../locate.js';
-import { momentAt, pathAt } from '../moment.js';
+import { absentAt, momentAt, pathAt } from '../moment.js';
 import type { Moment } from '../moment.js';
-import { note, print } from '../output.js';
-import { applyPlan, Stopped } from '../restore/apply.js';
+import { print } from '../output.js';
 import type { Outcome } from '../restore/apply.js';
+import { carryOut, placeFor, quoted, tellShortfall, thisProcess } from '../restore/carry-out.js';
 import { exists, planRestore } from '../restore/plan.js';
-import type { RestorePlan } from '../restore/plan.js';
-import { Progress } from '../restore/progress.js';
-
-const mostFailuresShown = 20;
 
 interface RestoreOptions {
   readonly at: string;
@@ -66,19 +62,16 @@ function checkSource(source: BytePath, located: Located, at: string): void {
   try {
     lstatSync(bytesOf(source));
   } catch (error) {
-    if (isAbsent(error)) throw new CommandError(`${shown(located.absolute)} did not exist at ${at}`, '`tidemark log` shows when it did');
+    if (isAbsent(error)) throw absentAt(shown(located.absolute), at);
     throw error;
   }
 }
 
 async function restoreTo(source: BytePath, located: Located, to: string): Promise<Done> {
-  const place = absolutePath(argumentPath(to));
-  const isDirectory = statSync(bytesOf(place), { throwIfNoEntry: false })?.isDirectory() ?? false;
-  const name = located.path === '/' ? nameOf(located.mountpoint) : nameOf(located.path);
-  const target = isDirectory ? joinPath(place, name) : place;
+  const target = placeFor(located, to);
   if (exists(target)) throw new CommandError(`${shown(target)} exists already`, 'choose another place, or leave --to out to restore in place');
   const plan = planRestore(source, target, { kind: 'new' });
-  return { target, outcome: await apply(plan), totalBytes: plan.totalBytes };
+  return { target, outcome: await carryOut(plan), totalBytes: plan.totalBytes };
 }
 
 async function restoreInPlace(source: BytePath, located: Located, moment: Moment, client: ControlClient | undefined): Promise<Done> {
@@ -86,48 +79,26 @@ async function restoreInPlace(source: BytePath, located: Located, moment: Moment
   if (client === undefined && isTree) {
     throw new CommandError('restoring a tree in place needs the daemon, which belongs to another user', 'use --to, or run it as that user or with sudo');
   }
-  const held = await client?.ask('hold', {});
+  const held = await client?.ask('hold', { pid: process.pid });
   const excludes = compileExcludes([...(held?.exclude ?? [])]);
+  // What the policy no longer shows at that moment was not absent.
+  const hidden = new Set<string>();
+  if (isTree && moment.txid !== undefined) await client?.ask('hidden', { path: located.path, at: moment.txid }, ({ path }) => hidden.add(path));
   const plan = planRestore(source, located.absolute, {
     kind: 'in-place',
     root: located.mountpoint,
     snapshotRoot: moment.root,
     snapshotNs: moment.timeNs,
-    hides: (path) => excludes.hides(nameOf(path), path.slice(1)),
+    hides: (path) => hidden.has(path) || excludes.hides(nameOf(path), path.slice(1)),
   });
-  const outcome = await apply(plan);
-  const after = await client?.ask('release', { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, pid: process.pid, command: 'tidemark' });
+  const outcome = await carryOut(plan);
+  const after = await client?.ask('release', thisProcess());
   return { target: located.absolute, outcome, totalBytes: plan.totalBytes, ...(held && after ? { before: held.txid, after: after.txid } : {}) };
-}
-
-/** Ctrl-C ends it between two steps, so that no half-made file stays behind. */
-async function apply(plan: RestorePlan): Promise<Outcome> {
-  const progress = new Progress(Number(plan.totalBytes));
-  let isStopped = false;
-  const stop = (): void => {
-    isStopped = true;
-  };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
-  try {
-    return await applyPlan(plan, {
-      onBytes: (count) => progress.add(count),
-      checkpoint: () => {
-        if (isStopped) throw new Stopped('stopped');
-      },
-    });
-  } finally {
-    progress.stop();
-    process.off('SIGINT', stop);
-    process.off('SIGTERM', stop);
-  }
 }
 
 async function report(done: Done, located: Located, moment: Moment, options: RestoreOptions): Promise<void> {
   const { outcome } = done;
-  for (const failure of outcome.failures.slice(0, mostFailuresShown)) await note(`tidemark: ${failure.reason}`);
-  if (outcome.shortfall.owners > 0) await note(`tidemark: ${counted(outcome.shortfall.owners, 'file')} now belong to you, not to the owner of then; run it as root to give owners back`);
-  if (outcome.shortfall.attributes > 0) await note(`tidemark: ${counted(outcome.shortfall.attributes, 'extended attribute')} could not be given back here`);
+  await tellShortfall(outcome);
   await print(options.json ? jsonReport(done, moment) : textReport(done, located, moment));
   const undo = done.before === undefined ? '' : `; \`tidemark restore ${shown(located.absolute)} --at txn-${done.before}\` takes it back`;
   if (outcome.wasStopped) throw new CommandError(`stopped before all was restored${undo}`);
@@ -159,10 +130,4 @@ function textReport(done: Done, located: Located, moment: Moment): string {
   if (removed > 0) lines.push(`${counted(removed, 'item')} that did not exist then ${removed === 1 ? 'was' : 'were'} removed and ${removed === 1 ? 'stays' : 'stay'} in the history`);
   if (done.before !== undefined && done.before !== done.after) lines.push(`this is txn-${done.after}; to undo it: tidemark restore ${quoted(located.absolute)} --at txn-${done.before}`);
   return `${lines.join('\n')}\n`;
-}
-
-/** As a shell takes it. */
-function quoted(path: BytePath): string {
-  const text = shown(path);
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replace(/'/g, `'\\''`)}'`;
 }

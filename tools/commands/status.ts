@@ -2,6 +2,11 @@
 import type { Command } from 'commander';
 import { jsonUpkeep, textUpkeep } from '../alarms/shown.js';
 import { askStatus } from '../asking.js';
+import { kindOf } from '../backup/names.js';
+import type { Kind } from '../backup/names.js';
+import { jsonItem, lineItem } from '../backup/shown.js';
+import type { BackupItem } from '../backup/shown.js';
+import { jsonSync, lineSync } from '../sync/shown.js';
 import { CommandError } from '../errors.js';
 import { counted, jsonTime, localTime, sizeText, userText } from '../format.js';
 import { summarize } from '../latency.js';
@@ -9,6 +14,7 @@ import { tryLocate } from '../locate.js';
 import { isStale } from '../mounts.js';
 import { note, print } from '../output.js';
 import type { StatusReply, VolumeFacts } from '../protocol.js';
+import { reachText } from '../reach.js';
 import { allEntries, liveEntries } from '../registry.js';
 import { storeDirectory, withVolume } from '../unmounted.js';
 import { wireStatus } from '../wire.js';
@@ -73,13 +79,31 @@ function jsonKnown(known: Known): object {
 function jsonMounted(status: StatusReply): object {
   const { pid, mountpoint, driver, protocol, features, knownInodes, openHandles, log } = status;
   const operations = Object.fromEntries(status.operations.map((latency) => [latency.operation, summarize(latency)]));
-  return { mounted: true, pid, mountpoint, ...jsonKnown(status), driver, protocol, features, knownInodes, openHandles, operations, ...jsonUpkeep(status), log };
+  return { mounted: true, pid, mountpoint, ...jsonKnown(status), historyReachDays: status.reachDays ?? null, driver, protocol, features, knownInodes, openHandles, operations, ...jsonUpkeep(status), ...jsonRestarts(status), backups: backupsOf(status, 'backup').map(jsonItem), syncs: backupsOf(status, 'sync').map(jsonSync), log };
+}
+
+/** A daemon of before there were backups tells of none. */
+function backupsOf({ backups = [] }: Partial<StatusReply>, kind: Kind): readonly BackupItem[] {
+  return backups.filter(({ config }) => kindOf(config) === kind);
+}
+
+/** What a daemon of a version from before there were keepers does not tell. */
+const noRestarts: StatusReply['restarts'] = { count: 0 };
+
+function jsonRestarts({ isKept = false, restarts: { count, lastMs, why, pauseMs } = noRestarts }: Partial<StatusReply>): object {
+  const last = lastMs === undefined ? null : { time: jsonTime(BigInt(lastMs) * 1_000_000n), why, pauseMs };
+  return { isKept, restarts: count, lastRestart: last };
+}
+
+function textRestarts({ restarts: { count, lastMs, why, pauseMs = 0 } = noRestarts }: Partial<StatusReply>): string {
+  if (lastMs === undefined) return '';
+  return `  restarts  the daemon was started again ${count === 1 ? 'once' : `${count} times`}, last ${localTime(BigInt(lastMs) * 1_000_000n)} (${why}); applications waited for ${(pauseMs / 1000).toFixed(2)} s\n`;
 }
 
 function textMounted(status: StatusReply): string {
   const where = status.mountpoint === status.directory ? '' : ` at ${status.mountpoint}`;
   const kernel = `${status.driver} driver, FUSE ${status.protocol}: ${status.features.join(', ')}`;
-  return `${status.directory}: mounted${where} by daemon ${status.pid}\n${textKnown(status)}${textUpkeep(status)}  kernel    ${kernel}\n  log file  ${status.log}\n`;
+  return `${status.directory}: mounted${where} by daemon ${status.pid}\n${textKnown(status)}  reach     ${reachText(status.reachDays)}\n${textUpkeep(status)}${textRestarts(status)}${backupsOf(status, 'backup').map(lineItem).join('')}${backupsOf(status, 'sync').map(lineSync).join('')}  kernel    ${kernel}\n  log file  ${status.log}\n`;
 }
 
 function textKnown(known: Known): string {
@@ -88,7 +112,7 @@ function textKnown(known: Known): string {
   const by = last === undefined || last.pid === 0 ? '' : `, by ${userText(last.uid)} ${last.command}[${last.pid}]`;
   const live = known.liveBytes === undefined ? '' : `${sizeText(BigInt(known.liveBytes))} live, `;
   const lag = known.indexLagBytes === '0' ? 'up to date' : `${sizeText(BigInt(known.indexLagBytes))} behind`;
-  const external = known.externalTransactions === 0 ? '' : `  outside   ${counted(known.externalTransactions, 'transaction')} made of changes while not mounted\n`;
+  const external = known.externalTransactions === 0 ? '' : `  outside   ${counted(known.externalTransactions, 'transaction')} made of changes past the mount\n`;
   return [
     `  last      txn-${known.txid}, ${localTime(BigInt(known.lastTimeNs))}${by}\n`,
     `  oldest    ${localTime(BigInt(known.oldestNs))}\n`,

@@ -6,8 +6,8 @@ import { ControlClient } from '../control-client.js';
 import { codeOf, CommandError, DaemonError, isAbsent } from '../errors.js';
 import { clearStale, detach, isOurs, mountAt } from '../mounts.js';
 import { print } from '../output.js';
-import { usersOf } from '../processes.js';
-import { allEntries, unregister } from '../registry.js';
+import { usersElsewhere, usersOf } from '../processes.js';
+import { allEntries, liveEntries, unregister } from '../registry.js';
 import type { RegistryEntry } from '../registry.js';
 import { tryLocate } from '../locate.js';
 
@@ -61,10 +61,13 @@ async function unmountLive(entry: RegistryEntry): Promise<void> {
 
 function busy(entry: RegistryEntry): CommandError {
   const mount = mountAt(entry.mountpoint);
-  const users = mount === undefined ? [] : usersOf(mount, entry.pid);
+  // Another daemon may have followed meanwhile.
+  const daemon = liveEntries().find(({ id }) => id === entry.id) ?? entry;
+  const users = mount === undefined ? usersElsewhere(entry.mountpoint) : usersOf(mount, daemon.pid);
   const named = users.slice(0, mostUsersShown).map((user) => `${user.command} (pid ${user.pid}) ${user.how}`);
   const more = users.length > mostUsersShown ? ` and ${users.length - mostUsersShown} more` : '';
   const who = named.length === 0 ? ' by a process you may not look into' : `: ${named.join(', ')}${more}`;
+  if (mount === undefined) return new CommandError(`${entry.mountpoint} is unmounted here, but in use in another mount namespace${who}`, 'end that, and say it again');
   return new CommandError(`${entry.mountpoint} is in use${who}`, 'end that, or use --lazy');
 }
 

@@ -13,6 +13,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { files } from '../../native/index.js';
 import { bytesOf, fromText, joinPath, parentOf, shown } from '../byte-path.js';
 import type { BytePath } from '../byte-path.js';
+import { CommandError, codeOf } from '../errors.js';
 import { restoreAttributes } from './attributes.js';
 import type { Shortfall } from './attributes.js';
 import { copyData } from './copy-data.js';
@@ -44,7 +45,7 @@ const itemsPerTurn = 100;
 
 /** Resolves with what was done, also when some of it failed or it was stopped. */
 export async function applyPlan(plan: RestorePlan, hooks: CopyHooks): Promise<Outcome> {
-  const run = new Run(hooks);
+  const run = new Run(plan.others, hooks);
   try {
     await run.removeAll(plan.obstacles);
     await run.restoreAll(plan.items);
@@ -59,12 +60,14 @@ export async function applyPlan(plan: RestorePlan, hooks: CopyHooks): Promise<Ou
 
 class Run {
   readonly outcome: Outcome = { restored: 0, unchanged: 0, removed: 0, failures: [], shortfall: { owners: 0, attributes: 0 }, wasStopped: false };
+  readonly #others: RestorePlan['others'];
   readonly #hooks: CopyHooks;
   readonly #directories: Item[] = [];
   /** Where the first name of each file with several was restored. */
   readonly #linked = new Map<string, BytePath>();
 
-  constructor(hooks: CopyHooks) {
+  constructor(others: RestorePlan['others'], hooks: CopyHooks) {
+    this.#others = others;
     this.#hooks = hooks;
   }
 
@@ -166,7 +169,8 @@ class Run {
 
   #moveInto(temporary: BytePath, target: BytePath): void {
     try {
-      renameSync(bytesOf(temporary), bytesOf(target));
+      if (this.#others === 'keeps') moveNew(bytesOf(temporary), bytesOf(target));
+      else renameSync(bytesOf(temporary), bytesOf(target));
     } catch (error) {
       unlinkIfThere(temporary);
       throw error;
@@ -190,8 +194,17 @@ class Run {
 }
 
 /** Short, so that it fits beside names of 255 bytes. */
-function temporaryBeside(target: BytePath): BytePath {
+export function temporaryBeside(target: BytePath): BytePath {
   return joinPath(parentOf(target), fromText(`.tidemark-restore-${randomBytes(6).toString('hex')}`));
+}
+
+/** Renames a file to a name that must be free. Throws CommandError when it is not. */
+export function moveNew(source: Buffer, target: Buffer): void {
+  try {
+    files.moveNew(source, target);
+  } catch (error) {
+    throw codeOf(error) === 'EEXIST' ? new CommandError('the name has been taken meanwhile, and what has it stays') : error;
+  }
 }
 
 function unlinkIfThere(path: BytePath): void {

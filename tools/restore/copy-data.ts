@@ -6,8 +6,9 @@
  *    in files that occupy less than their size.
  * 2. The event loop turns at least every `turnMs`, so that Ctrl-C and the progress bar work.
  */
-import { fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
+import { fstatSync, ftruncateSync, readSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
+import { writeAll } from '../../engine/write-all.js';
 import { files } from '../../native/index.js';
 
 const chunkBytes = 1024 * 1024;
@@ -51,7 +52,7 @@ export async function copyData(source: number, target: number, hooks: CopyHooks)
 
 function writeChunk(target: number, chunk: Buffer, position: bigint, isSparse: boolean): void {
   if (!isSparse) {
-    writeAll(target, chunk, position);
+    writeAll(target, chunk, Number(position));
     return;
   }
   // Runs of blocks that are not all zeros.
@@ -61,15 +62,11 @@ function writeChunk(target: number, chunk: Buffer, position: bigint, isSparse: b
     const isZero = block.equals(zeros.subarray(0, block.length));
     if (!isZero && runStart < 0) runStart = offset;
     if (isZero && runStart >= 0) {
-      writeAll(target, chunk.subarray(runStart, offset), position + BigInt(runStart));
+      writeAll(target, chunk.subarray(runStart, offset), Number(position) + runStart);
       runStart = -1;
     }
   }
-  if (runStart >= 0) writeAll(target, chunk.subarray(runStart), position + BigInt(runStart));
-}
-
-function writeAll(target: number, bytes: Buffer, position: bigint): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(target, bytes, done, bytes.length - done, Number(position) + done);
+  if (runStart >= 0) writeAll(target, chunk.subarray(runStart), Number(position) + runStart);
 }
 
 function smaller(left: bigint, right: bigint): bigint {

@@ -33,6 +33,8 @@ export interface RestorePlan {
   readonly removals: readonly BytePath[];
   /** Bytes of the files to copy. */
   readonly totalBytes: bigint;
+  /** What stands at the place of a file: `keeps` refuses to take that place, whenever it came there. */
+  readonly others: 'replaces' | 'keeps';
 }
 
 /** How to treat what lives at the target. */
@@ -53,11 +55,12 @@ interface Draft {
   readonly obstacles: BytePath[];
   readonly removals: BytePath[];
   totalBytes: bigint;
+  readonly others: RestorePlan['others'];
 }
 
 /** Plans the restore of `source` (a path in a snapshot that exists) to `target`. Throws CommandError, errno-coded errors. */
 export function planRestore(source: BytePath, target: BytePath, place: Place): RestorePlan {
-  const draft: Draft = { items: [], obstacles: [], removals: [], totalBytes: 0n };
+  const draft: Draft = { items: [], obstacles: [], removals: [], totalBytes: 0n, others: place.kind === 'new' ? 'keeps' : 'replaces' };
   if (place.kind === 'in-place') planParents(target, place, draft);
   // A list of work instead of recursion: trees may be deeper than the stack.
   const open: { source: BytePath; target: BytePath }[] = [{ source, target }];
