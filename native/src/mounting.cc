@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <thread>
 #include <vector>
 
 extern char** environ;
@@ -19,6 +21,10 @@ constexpr const char* kFsType = "fuse.tidemark";
 
 // Four of the largest requests.
 constexpr const char* kReadAheadKib = "4096";
+
+// A program that just ends, or looks a path up in passing, keeps a mount busy for a moment and is nobody to complain of.
+constexpr std::chrono::milliseconds kBusyPatience(500);
+constexpr std::chrono::milliseconds kBusyPause(10);
 
 int mountAsRoot(const MountRequest& request, UniqueFd* device, std::string* message) {
   device->reset(open("/dev/fuse", O_RDWR | O_CLOEXEC));
@@ -105,6 +111,15 @@ int mountAsUser(const MountRequest& request, UniqueFd* device, std::string* mess
   return 0;
 }
 
+int tryUnmountFuse(const std::string& mountpoint) {
+  if (geteuid() == 0) return umount2(mountpoint.c_str(), UMOUNT_NOFOLLOW) == 0 ? 0 : errno;
+  std::string said;
+  const int status = runHelper({"fusermount3", "-u", "--", mountpoint}, -1, &said);
+  if (status < 0) return -status;
+  if (status == 0) return 0;
+  return said.find("busy") != std::string::npos ? EBUSY : EPERM;
+}
+
 }  // namespace
 
 int mountFuse(const MountRequest& request, UniqueFd* device, std::string* message) {
@@ -121,12 +136,12 @@ void widenReadAhead(const std::string& mountpoint) {
 }
 
 int unmountFuse(const std::string& mountpoint) {
-  if (geteuid() == 0) return umount2(mountpoint.c_str(), UMOUNT_NOFOLLOW) == 0 ? 0 : errno;
-  std::string said;
-  const int status = runHelper({"fusermount3", "-u", "--", mountpoint}, -1, &said);
-  if (status < 0) return -status;
-  if (status == 0) return 0;
-  return said.find("busy") != std::string::npos ? EBUSY : EPERM;
+  const auto end = std::chrono::steady_clock::now() + kBusyPatience;
+  for (;;) {
+    const int error = tryUnmountFuse(mountpoint);
+    if (error != EBUSY || std::chrono::steady_clock::now() >= end) return error;
+    std::this_thread::sleep_for(kBusyPause);
+  }
 }
 
 }  // namespace tidemark

@@ -20,7 +20,7 @@ int mountFuse(const MountRequest& request, UniqueFd* device, std::string* messag
 // a failure: reads are then slower. Sends no request to whoever serves the mount.
 void widenReadAhead(const std::string& mountpoint);
 
-// 0 or an errno (EBUSY: in use).
+// 0 or an errno (EBUSY: in use, and still after half a second).
 int unmountFuse(const std::string& mountpoint);
 
 }  // namespace tidemark
