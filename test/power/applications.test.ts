@@ -31,6 +31,7 @@ const fullCount = 1;
 /** A broken order is found within so many cuts, asked for in batches. */
 const mostBroken = 60;
 const batch = 6;
+const mostRecordings = 4;
 
 t.setTimeout(300_000 + quickCount * 500);
 
@@ -57,16 +58,19 @@ function allIsWell(t: Test, results: readonly (CutResult | QuickResult)[]): void
   t.strictSame(results.filter(({ complaints }) => complaints.length > 0).map((result) => [told(result), ...result.complaints]), []);
 }
 
-async function isFound(t: Test, recording: Recording, { what, options, complaint }: Broken, random: Random): Promise<void> {
-  let examined = 0;
-  for (; examined < mostBroken; examined += batch) {
+/** Which cut and what it complained of. */
+async function find(recording: Recording, { options, complaint }: Broken, random: Random): Promise<string | undefined> {
+  for (let examined = 0; examined < mostBroken; examined += batch) {
     const results = await examineCutsQuickly(recording, chooseCuts(recording, readEntries(recording.journal), batch, random), options);
     const found = results.findIndex(({ complaints }) => complaint.test(complaints.join('\n')));
-    if (found < 0) continue;
-    t.pass(`${what} is found out at cut ${examined + found + 1}: ${results[found]?.complaints.find((text) => complaint.test(text))}`);
-    return;
+    if (found >= 0) return `cut ${examined + found + 1}: ${results[found]?.complaints.find((text) => complaint.test(text))}`;
   }
-  t.fail(`${what} is not found out at ${examined} cuts`);
+  return undefined;
+}
+
+async function isFound(t: Test, recording: Recording, broken: Broken, random: Random): Promise<void> {
+  const found = await find(recording, broken, random);
+  t.ok(found !== undefined, found === undefined ? `${broken.what} is not found out at ${mostBroken} cuts` : `${broken.what} is found out at ${found}`);
 }
 
 for (const { working, steps, broken } of workloads) {
@@ -86,10 +90,19 @@ for (const { working, steps, broken } of workloads) {
 
 void t.test('a history that does not wait for the disk is found out by each of them', { skip }, async (t) => {
   t.comment(`TIDEMARK_SEED=${seed}`);
-  await withApplications(t, workloads.map(({ working }) => working), { seed, steps: 15, arguments: ['--history=relaxed'] }, async (recording, random) => {
-    for (const name of ['sqlite', 'pages', 'lane-']) {
-      const complaint = new RegExp(`^@txn-\\d+/${name}\\S* (differs|is \\d+ bytes)`, 'm');
-      await isFound(t, recording, { what: `relaxed history of ${name}`, options: { pastIn: 1 }, complaint }, random);
-    }
-  });
+  const unfound = new Set(['sqlite', 'pages', 'lane-']);
+  // A machine that is busy may record hardly a moment that such a history loses; another recording has others.
+  for (let recorded = 0; unfound.size > 0 && recorded < mostRecordings; recorded += 1) {
+    const options = { seed: seed + recorded, steps: 15, arguments: ['--history=relaxed'] };
+    await withApplications(t, workloads.map(({ working }) => working), options, async (recording, random) => {
+      for (const name of unfound) {
+        const complaint = new RegExp(`^@txn-\\d+/${name}\\S* (differs|is \\d+ bytes)`, 'm');
+        const found = await find(recording, { what: name, options: { pastIn: 1 }, complaint }, random);
+        if (found === undefined) continue;
+        unfound.delete(name);
+        t.pass(`relaxed history of ${name} is found out at ${found}`);
+      }
+    });
+  }
+  t.strictSame([...unfound], [], `not found out in ${mostRecordings} recordings`);
 });
