@@ -104,5 +104,5 @@ void t.test('a history that does not wait for the disk is found out by each of t
       }
     });
   }
-  t.strictSame([...unfound], [], `not found out in ${mostRecordings} recordings`);
+  t.strictSame([...unfound], [], `each is found out within ${mostRecordings} recordings`);
 });
