@@ -31,6 +31,8 @@ export const usage = `usage: npm run bench -- [options]
                    with --quick 100,000); --save writes the table
   --backup         instead of all that: what backups of 100,000 files take beside cp, rsync, restic and lftp (with --quick 10,000);
                    --save writes the table
+  --pair           instead of all that: what a live standby costs and how far behind it is, beside lsyncd, Syncthing, rsync and a bare TLS
+                   socket (twenty minutes; with --quick less of it, once); --save writes the table
   --choices        instead of all that: what each way of saving round trips is worth, left out alone (half an hour; with --quick a tenth of
                    the sizes, once); --save writes the table
   --flame DIR      instead of measuring: runs each of --rows once on Tidemark under perf and draws DIR/ROW.svg
@@ -41,7 +43,7 @@ export class UsageError extends Error {
 }
 
 /** Measurements that are no rows. */
-export const specials = ['scale', 'pruning', 'backup', 'choices'] as const;
+export const specials = ['scale', 'pruning', 'backup', 'choices', 'pair'] as const;
 export type Special = (typeof specials)[number];
 
 export interface Settings {
@@ -63,7 +65,7 @@ export function readSettings(words: readonly string[]): Settings {
     args: [...words],
     options: {
       rows: { type: 'string' }, builds: { type: 'string' }, targets: { type: 'string' }, runs: { type: 'string' }, sizes: { type: 'string' }, flame: { type: 'string' },
-      scale: { type: 'boolean', default: false }, pruning: { type: 'boolean', default: false }, backup: { type: 'boolean', default: false }, choices: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, save: { type: 'boolean', default: false },
+      scale: { type: 'boolean', default: false }, pruning: { type: 'boolean', default: false }, backup: { type: 'boolean', default: false }, choices: { type: 'boolean', default: false }, pair: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, save: { type: 'boolean', default: false },
     },
   });
   const special = readSpecial(values);

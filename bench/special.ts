@@ -1,5 +1,5 @@
 /**
- * The measurements that are no rows: how times grow with the history, what giving history up costs, what backups take. In: which, and where. Out: figures on standard output and, to be
+ * The measurements that are no rows: how times grow with the history, what giving history up costs, what backups and pairs take. In: which, and where. Out: figures on standard output and, to be
  * saved, the table in docs/BENCHMARKS.md with what belongs to it.
  */
 import { writeFile } from 'node:fs/promises';
@@ -7,6 +7,8 @@ import { choiceRows, choiceTargets, choicesTable } from './choices.js';
 import { groups } from './groups/index.js';
 import { runBackupBench } from './backup/run.js';
 import { backupTable } from './backup/table.js';
+import { runPairBench } from './pair/run.js';
+import { pairTable } from './pair/table.js';
 import { runPruning } from './pruning/run.js';
 import { pruningTable } from './pruning/table.js';
 import { writeDocument } from './report.js';
@@ -34,7 +36,7 @@ export interface SpecialOptions {
 }
 
 export async function runSpecial(kind: Special, options: SpecialOptions): Promise<void> {
-  const { table, save } = await { scale, pruning, backup, choices }[kind](options);
+  const { table, save } = await { scale, pruning, backup, choices, pair }[kind](options);
   console.log(table);
   if (!options.save) return;
   await save();
@@ -65,6 +67,13 @@ async function pruning({ quick, ...rest }: SpecialOptions): Promise<Measured> {
 async function backup({ quick, scratch, progress }: SpecialOptions): Promise<Measured> {
   const results = await runBackupBench({ scratch, progress, files: quick ? 10_000 : 100_000, rounds: quick ? 1 : 3 });
   return { table: backupTable(results, describeMachine(scratch)), save: async () => {} };
+}
+
+async function pair({ quick, ...rest }: SpecialOptions): Promise<Measured> {
+  const work = { writes: 40_000, rate: 2_000, commits: 2_000 };
+  const sizes = quick ? { rounds: 1, files: 1_000, bulkBytes: 128 << 20, initialFiles: 5_000 } : { rounds: 3, files: 10_000, bulkBytes: 1 << 30, initialFiles: 100_000 };
+  const results = await runPairBench({ ...rest, ...work, ...sizes });
+  return { table: pairTable(results, describeMachine(rest.scratch)), save: async () => {} };
 }
 
 async function choices({ quick, scratch, workload, progress }: SpecialOptions): Promise<Measured> {

@@ -39,12 +39,12 @@ export interface Commented {
 }
 
 /** Mounts, runs the body, and cleans up. `t` hears what the daemon said when the body throws. */
-export async function withMount(t: Commented, options: MountOptions, body: (mount: Mount) => Promise<void>): Promise<void> {
+export async function withMount<T = void>(t: Commented, options: MountOptions, body: (mount: Mount) => Promise<T>): Promise<T> {
   const mount = new Mount(makePlace(), options);
   try {
     await options.prepare?.(mount.directory);
     await mount.mount();
-    await body(mount);
+    return await body(mount);
   } catch (error) {
     t.comment(mount.daemonLog().slice(-8000));
     throw error;
@@ -54,11 +54,11 @@ export async function withMount(t: Commented, options: MountOptions, body: (moun
 }
 
 /** As `withMount`, but nothing is mounted yet. */
-export async function withDirectory(t: Commented, options: MountOptions, body: (mount: Mount) => Promise<void>): Promise<void> {
+export async function withDirectory<T = void>(t: Commented, options: MountOptions, body: (mount: Mount) => Promise<T>): Promise<T> {
   const mount = new Mount(makePlace(), options);
   try {
     await options.prepare?.(mount.directory);
-    await body(mount);
+    return await body(mount);
   } catch (error) {
     t.comment(mount.daemonLog().slice(-8000));
     throw error;

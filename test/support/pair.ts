@@ -46,15 +46,15 @@ export interface PairOptions {
   readonly configure?: (primary: Mount) => Promise<unknown>;
 }
 
-export async function withPair(t: Commented, options: PairOptions, body: (pair: Pair) => Promise<void>): Promise<void> {
+export async function withPair<T = void>(t: Commented, options: PairOptions, body: (pair: Pair) => Promise<T>): Promise<T> {
   const { prepare, seed, places = loopback } = options;
   const [one, other] = places.prefixes;
-  await withDirectory(t, { prefix: one, ...(prepare === undefined ? {} : { prepare }) }, (primary) =>
+  return withDirectory(t, { prefix: one, ...(prepare === undefined ? {} : { prepare }) }, (primary) =>
     withDirectory(t, { prefix: other, ...(seed === undefined ? {} : { prepare: seed }), ...options.standby }, async (standby) => {
       await primary.mount();
       await options.configure?.(primary);
       await joinTo(primary, standby, places, seed === undefined ? [] : ['--seed']);
-      await body({ primary, standby });
+      return body({ primary, standby });
     }));
 }
 
