@@ -34,6 +34,7 @@ export interface SegmentHeader {
   readonly number: number;
   /** LSN of the segment's first byte. */
   readonly base: number;
+  /** The first transaction without an END when the segment began. */
   readonly openTxid: number;
   /** Of a packed segment: how long it was before, in bytes. Absent in others. */
   readonly packedBytes?: number;

@@ -49,7 +49,7 @@ int Log::createSegment() {
   memcpy(header.volumeId, volumeId_, sizeof header.volumeId);
   header.number = number;
   header.base = base;
-  header.openTxid = lastTxid_;
+  header.openTxid = endedTxid_ + 1;
   header.crc = crc32c(&header, sizeof header - 4);
   RecordBatch floor(lastTxid_);
   const Lsn intents = floor_.load();
@@ -193,6 +193,7 @@ int Log::appendOnce(const RecordBatch& batch, Lsn* position) {
   // Half a batch must not be taken for records by whoever reads the log after a shorter append.
   if (error != 0) return takeBack(offset, size, error);
   toldDurable_ = synced;
+  if (batch.hasEnd()) endedTxid_ = batch.txid();
   fileLength_ = std::max(fileLength_, offset + size);
   recordCount_.fetch_add(batch.recordCount(), std::memory_order_relaxed);
   end_.store(end + size, std::memory_order_release);

@@ -210,6 +210,8 @@ class Log {
   std::shared_ptr<Segment> current_;
   std::vector<std::shared_ptr<Segment>> unsynced_;
   Txid lastTxid_ = 0;
+  // Of the newest END.
+  Txid endedTxid_ = 0;
   // What is owed, in order.
   std::deque<RecordBatch> due_;
   // Where the zeros that were written ahead end in the newest segment's file.

@@ -153,7 +153,8 @@ void Log::noteRecord(const char* record, Lsn position, LogRecovery* found) {
   if (isNote(header, Note::kDurable)) found->tellsDurable = true;
   if (type == RecordType::kName) noteName(header, record + sizeof header, found);
   if (type == RecordType::kEnd) {
-    found->lastEnded = std::max(found->lastEnded, header.txid);
+    // They stand in order, and know better than a segment's header.
+    found->lastEnded = header.txid;
     auto& names = found->names;
     names.erase(std::remove_if(names.begin(), names.end(), [&](const UnfinishedName& name) { return name.txid <= found->lastEnded; }), names.end());
   }
@@ -162,8 +163,8 @@ void Log::noteRecord(const char* record, Lsn position, LogRecovery* found) {
 }
 
 void Log::noteHeader(const SegmentHeader& header, LogRecovery* found) {
-  // Without a sound END, the txid the segment was opened with is the best that is known.
-  found->lastEnded = std::max(found->lastEnded, header.openTxid == 0 ? 0 : header.openTxid - 1);
+  // Of the first segment that is read, until an END is seen.
+  if (found->lastEnded == 0 && header.openTxid != 0) found->lastEnded = header.openTxid - 1;
   found->lastSeen = std::max(found->lastSeen, found->lastEnded);
 }
 
@@ -285,6 +286,7 @@ int Log::open(int directoryFd, const uint8_t (&volumeId)[16], LogRecovery* found
   if (fdatasync(current_->fd) != 0) return errno;
   durable_ = end_.load();
   lastTxid_ = found->lastSeen + 1;
+  endedTxid_ = found->lastEnded;
   // Nothing is ever appended to a packed one.
   return current_->packedBytes != 0 ? createSegment() : 0;
 }

@@ -34,6 +34,7 @@ struct SegmentHeader {
   uint8_t volumeId[16];
   uint64_t number;
   uint64_t base;
+  // The first without an END when the segment began.
   uint64_t openTxid;
   // Of a packed segment: how long it was before. 0 in others.
   uint32_t packedBytes;

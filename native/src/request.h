@@ -16,6 +16,7 @@
 
 #include "fuse_abi.h"
 #include "histogram.h"
+#include "kernel_order.h"
 #include "types.h"
 
 namespace tidemark {
@@ -69,6 +70,7 @@ struct ReplyTo {
     }
     // ENOENT: the request was interrupted meanwhile; ENODEV: unmounted. Nobody is left to be told.
     ssize_t done;
+    beforeAnswer();
     do done = writev(device, all, count + 1);
     while (done < 0 && errno == EINTR);
     recordLatency();

@@ -400,6 +400,7 @@ void Session::forgetOne(uint64_t node, uint64_t count) {
 }
 
 void Session::handleForget(Request& request) {
+  beforeForget();
   if (request.header().opcode == FUSE_FORGET) {
     const auto* in = request.body<fuse_forget_in>();
     if (in != nullptr) forgetOne(request.node(), in->nlookup);

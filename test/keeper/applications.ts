@@ -14,6 +14,9 @@ import type { Random } from '../support/seed.js';
 export const everyRole = ['writer', 'committer', 'appender', 'mapper', 'nameless', 'names', 'lister', 'past', 'locker'] as const;
 export type Role = (typeof everyRole)[number];
 
+/** As LISTED in applications.c. */
+const listed = 1500;
+
 /** The moment at which `past` looks. */
 const pinName = 'before';
 
@@ -45,6 +48,7 @@ export class Applications {
     const running = roles.map((role, index): Running => {
       let directory = mount.path('.snapshots', `@${pinName}`, 'then');
       if (role !== 'past') mkdirSync((directory = mount.path(`${role}-${index}`)));
+      if (role === 'lister') prepareListed(directory);
       const child = start(program, [role, directory, String(random.below(2 ** 32))]);
       return { role, child, said: textOf(child) };
     });
@@ -73,6 +77,11 @@ async function textOf(child: ChildProcess): Promise<string> {
   child.stdin?.on('error', () => undefined); // It may end by itself.
   const [status, signal] = (await once(child, 'close')) as [number | null, string | null];
   return text.trim() === '' ? `ended with ${signal ?? status}` : text.trim();
+}
+
+/** More files than one listing request brings. */
+function prepareListed(directory: string): void {
+  for (let i = 0; i < listed; i += 1) writeFileSync(join(directory, `a file with a long name, number ${i}`), '');
 }
 
 /** A file with a past that differs from what it is, and a directory below. */

@@ -13,6 +13,7 @@ import { isRoot } from '../support/places.js';
 import { isAlive, until } from '../support/processes.js';
 import { chooseSeed, Random } from '../support/seed.js';
 import { Applications, digestOf, everyRole, privateKib, startMs } from './applications.js';
+import type { Role } from './applications.js';
 
 t.setTimeout(240_000);
 
@@ -86,14 +87,21 @@ void t.test('killed again and again, and upgraded: applications see no error, on
 
 const labels = ['log-append', 'after-undo', 'after-act', 'before-end', 'after-end', 'object-move', 'rename-exchange'];
 
-void t.test('killed in the midst of a change, which is then done once', { skip }, async (t) => {
-  const label = `${random.pick(labels)}:${1 + random.below(20)}`;
+async function killedAt(t: Test, label: string, roles: readonly Role[]): Promise<void> {
   await withMount(t, { survives: true, environment: { TIDEMARK_FAILPOINT: label } }, async (mount) => {
-    const applications = await Applications.start(mount, ['names', 'appender'], random);
+    const applications = await Applications.start(mount, roles, random);
     await until(async () => (await statusOf(mount)).restarts > 0, `the crash at ${label}`);
     await finish(t, applications, Infinity);
     t.match(await mount.cliWell('verify', mount.directory), /all is well/, label);
   });
+}
+
+void t.test('killed in the midst of a change, which is then done once', { skip }, async (t) => {
+  await killedAt(t, `${random.pick(labels)}:${1 + random.below(20)}`, ['names', 'appender']);
+});
+
+void t.test('killed where the log begins a segment, with transactions that have not ended', { skip }, async (t) => {
+  await killedAt(t, 'segment-roll', everyRole.filter((role) => role !== 'past'));
 });
 
 void t.test('a new program that does not start is given up for the old one; a daemon that cannot start, with its mount', { skip }, async (t) => {
